@@ -1,0 +1,135 @@
+"""The contract that every instrument keeps, whatever is behind it."""
+
+import math
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from retrolux.device.errors import BadInput, InstrumentClosed, UnknownChannel
+from retrolux.device.measurement import CHANNELS, INPUTS, Measurement
+
+
+class Instrument(ABC):
+    """A light with three duties and a ten-channel sensor that looks at it.
+
+    The public methods guard; the abstract ``_do_…`` act. Calls are serialised: one at a time, whoever calls. The
+    light is dark whenever nobody measures, and after any exception.
+    """
+
+    inputs: tuple[str, ...] = INPUTS
+    channels: tuple[str, ...] = CHANNELS
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._one_at_a_time = threading.RLock()
+        self._closed = False
+
+    def measure(self, inputs: Sequence[float], channels: Iterable[str] | None = None) -> Measurement:
+        """Set the light, read the sensor, make the light dark.
+
+        Parameters
+        ----------
+        inputs : sequence of 3 float
+            Duties R, G, B in [0, 1].
+        channels : iterable of str, optional
+            Which channels to read; all ten by default.
+
+        Returns
+        -------
+        Measurement
+            Raw counts 0 … 65535 with the settings they were read at.
+
+        Raises
+        ------
+        BadInput, UnknownChannel
+            Before anything moves.
+        DeviceError
+            When the hardware fails; the light is dark then.
+        """
+        duties = self.checked_inputs(inputs)
+        wanted = self.checked_channels(channels)
+        with self._one_at_a_time:
+            self._refuse_if_closed()
+            try:
+                return self._do_measure(duties, wanted)
+            finally:
+                self._do_dark()
+
+    def checked_inputs(self, inputs: Sequence[float]) -> tuple[float, ...]:
+        """Return the duties as floats, or raise BadInput; nothing moves."""
+        if not _is_row(inputs, len(self.inputs)):
+            raise BadInput(
+                f"{len(self.inputs)} inputs are needed, {', '.join(self.inputs)}; got {inputs!r}.",
+                "Give one duty from 0 to 1 for each.",
+            )
+        return tuple(_duty(name, value) for name, value in zip(self.inputs, inputs, strict=True))
+
+    def checked_channels(self, channels: Iterable[str] | None) -> tuple[str, ...]:
+        """Return the wanted channels in the instrument's order, or raise UnknownChannel; nothing moves."""
+        if channels is None:
+            return self.channels
+        wanted = set(channels)
+        unknown = sorted(wanted - set(self.channels))
+        if unknown or not wanted:
+            what = f"There is no channel {', '.join(unknown)}." if unknown else "No channel was asked for."
+            raise UnknownChannel(what, f"The channels are {', '.join(self.channels)}.")
+        return tuple(c for c in self.channels if c in wanted)
+
+    def dark(self) -> None:
+        """Switch the light off; harmless at any time."""
+        with self._one_at_a_time:
+            if not self._closed:
+                self._do_dark()
+
+    def status(self) -> dict[str, Any]:
+        """Return what the instrument says of itself, JSON-ready: at least ``device`` and ``exposure``."""
+        return {"device": self.name} | self._do_status()
+
+    def close(self) -> None:
+        """Make the light dark and let go of the hardware; a second call does nothing."""
+        with self._one_at_a_time:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._do_dark()
+            finally:
+                self._do_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise InstrumentClosed(f"The instrument {self.name} is closed.", "Open it again.")
+
+    @abstractmethod
+    def _do_measure(self, inputs: tuple[float, ...], channels: tuple[str, ...]) -> Measurement: ...
+
+    @abstractmethod
+    def _do_dark(self) -> None: ...
+
+    @abstractmethod
+    def _do_status(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _do_close(self) -> None: ...
+
+
+def _is_row(values: object, length: int) -> bool:
+    return isinstance(values, Sequence) and not isinstance(values, (str, bytes)) and len(values) == length
+
+
+def _duty(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise BadInput(f"{name} is {value!r}, which is no finite number.", "Give a duty from 0 to 1.")
+    if not 0 <= value <= 1:
+        raise BadInput(f"{name} is {value}, outside 0 to 1.", "Give a duty from 0 to 1.")
+    return float(value)

@@ -1,0 +1,98 @@
+"""One reading: what went in, what came out, and the settings that give it meaning."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+INPUTS = ("R", "G", "B")
+"""Names of the light's three duties, in the order of the record's ``in``."""
+
+CHANNELS = ("415nm", "445nm", "480nm", "515nm", "555nm", "590nm", "630nm", "680nm", "clear", "nir")
+"""The ten channels of the AS7341, in the order of Claude-Light's answer."""
+
+FULL_SCALE = 65535
+"""Largest count of a channel (AS7341 datasheet page 32)."""
+
+RECORD_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """Sensor settings: gain, and the two numbers that make the integration time.
+
+    Attributes
+    ----------
+    gain : float
+        0.5, 1, 2, 4 … 512.
+    atime, astep : int
+        Integration time is (atime + 1)(astep + 1) · 2.78 µs (datasheet page 32).
+    """
+
+    gain: float = 128
+    atime: int = 100
+    astep: int = 999
+
+    @property
+    def seconds(self) -> float:
+        """Nominal integration time in seconds."""
+        return (self.atime + 1) * (self.astep + 1) * 2.78e-6
+
+    @property
+    def ceiling(self) -> int:
+        """Largest count at this setting: min(65535, (atime + 1)(astep + 1))."""
+        return min(FULL_SCALE, (self.atime + 1) * (self.astep + 1))
+
+
+REFERENCE = Exposure()
+"""The driver's defaults, in whose counts models work: gain 128, 280.78 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A reading as it was made, never altered afterwards.
+
+    Attributes
+    ----------
+    inputs : tuple of float
+        The light's duties R, G, B in [0, 1].
+    outputs : mapping of str to int
+        Raw counts, 0 … 65535, of the channels that were read.
+    time : float
+        Seconds since the epoch, UTC, when the reading began.
+    device : str
+        What produced it: ``sim``, ``sim:3``, ``pi``, ``http://host``.
+    id : str
+        Unique and sortable by time (ULID).
+    exposure : Exposure or None
+        The sensor's settings; None where an older record does not say.
+    saturated : tuple of str
+        Channels at their ceiling.
+    elapsed : float
+        Seconds that the measurement took.
+
+    Examples
+    --------
+    A record (see :meth:`to_record`)::
+
+        {"in": [0.47, 0.23, 0.52], "out": {"415nm": 1245, …, "nir": 4099}, "time": 1763870458.21,
+         "v": 1, "id": "01JDC…", "device": "sim", "gain": 128, "atime": 100, "astep": 999,
+         "saturated": [], "elapsed": 0.561}
+    """
+
+    inputs: tuple[float, ...]
+    outputs: Mapping[str, int]
+    time: float
+    device: str
+    id: str
+    exposure: Exposure | None
+    saturated: tuple[str, ...]
+    elapsed: float
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the log's form of this reading, ready for ``json.dumps``."""
+        record: dict[str, Any] = {"in": list(self.inputs), "out": dict(self.outputs), "time": self.time}
+        record |= {"v": RECORD_VERSION, "id": self.id, "device": self.device}
+        if self.exposure is not None:
+            e = self.exposure
+            record |= {"gain": e.gain, "atime": e.atime, "astep": e.astep}
+        return record | {"saturated": list(self.saturated), "elapsed": self.elapsed}

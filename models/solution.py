@@ -1,0 +1,58 @@
+"""The answer to an inverse question: inputs, how sure they are, and what they are predicted to give."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Inputs that should give the target.
+
+    Attributes
+    ----------
+    model : str
+        The method that found them: ``linear``, ``pls``, ``gmm``, ``forest``.
+    target : mapping of str to float
+        Counts at the reference exposure, for any subset of the outputs.
+    inputs, std : mapping of str to float
+        Inputs, clipped to their bounds [0, 1], and their standard deviation, in input units.
+    interval90 : mapping of str to (float, float)
+        The central 90 % interval of each input.
+    predicted : mapping of str to float
+        Forward prediction at ``inputs``, for every output of the model, in counts.
+    feasible : bool
+        Whether inputs within their bounds reach the target within the model's own scatter.
+    in_domain : bool
+        Whether the answer lies where the model saw readings.
+    warnings : tuple of str
+        What a person should know, in words.
+    solutions : tuple of Solution
+        Further distinct solutions, where there are several.
+    """
+
+    model: str
+    target: Mapping[str, float]
+    inputs: Mapping[str, float]
+    std: Mapping[str, float]
+    interval90: Mapping[str, tuple[float, float]]
+    predicted: Mapping[str, float]
+    feasible: bool
+    in_domain: bool
+    warnings: tuple[str, ...] = ()
+    solutions: tuple["Solution", ...] = field(default=())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the answer in the form that the command line and the HTTP interface print."""
+        return {
+            "model": self.model,
+            "target": dict(self.target),
+            "inputs": dict(self.inputs),
+            "std": dict(self.std),
+            "interval90": {name: list(pair) for name, pair in self.interval90.items()},
+            "predicted": dict(self.predicted),
+            "feasible": self.feasible,
+            "in_domain": self.in_domain,
+            "warnings": list(self.warnings),
+            "solutions": [other.to_json() for other in self.solutions],
+        }
