@@ -1,0 +1,27 @@
+"""Answers of fitted models in the form that the command line and the HTTP interface print."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from retrolux.models.model import Model
+from retrolux.server.errors import BadArgument
+
+
+def predict(model: Model, inputs: Mapping[str, float]) -> dict[str, Any]:
+    """Return the forward prediction at one setting, in counts at the reference exposure. Raises BadArgument."""
+    if set(inputs) != set(model.input_names):
+        raise BadArgument(
+            f"The model's inputs are {', '.join(model.input_names)}; got {', '.join(inputs) or 'none'}.",
+            "Give a value from 0 to 1 for each.",
+        )
+    outputs = model.predict(np.array([[inputs[name] for name in model.input_names]]))[0]
+    predicted = dict(zip(model.output_names, outputs.tolist(), strict=True))
+    return {"model": model.method, "inputs": dict(inputs), "predicted": predicted}
+
+
+def sample(model: Model, n: int, given: Mapping[str, float], seed: int) -> dict[str, Any]:
+    """Return n samples, a row each, with the names of their columns. Raises UnknownColumn, BadTarget."""
+    columns, rows = model.sample(n, given, seed=seed)
+    return {"model": model.method, "given": dict(given), "columns": list(columns), "rows": rows.tolist()}

@@ -1,0 +1,73 @@
+"""The command line: a thin front of the laboratory. Exit codes: 0 done, 1 failed, 2 asked wrongly."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from retrolux.server.cli.failures import exit_code, sentence
+
+COMMANDS = {
+    "demo": ("demonstrate", "Collect, fit four models, invert, play the answers back."),
+    "measure": ("measuring", "Measure one setting and log it."),
+    "collect": ("measuring", "Measure a design; interrupted, it goes on where it stopped."),
+    "fit": ("fitting", "Fit models to a log and save them."),
+    "invert": ("asking", "Which inputs give these counts?"),
+    "predict": ("asking", "Which counts will these inputs give?"),
+    "sample": ("asking", "Draw joint or conditional samples from a model."),
+    "evaluate": ("evaluating", "Score the methods on readings they have not seen."),
+    "serve": ("serve", "Answer over HTTP."),
+}
+
+
+class LazyGroup(click.Group):
+    """Commands that are imported when they are called, so that ``--help`` is quick."""
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        """Return the commands in the order of a first session."""
+        return list(COMMANDS)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """Return the command, importing its module."""
+        if name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"retrolux.server.cli.{COMMANDS[name][0]}")
+        command: click.Command = getattr(module, name)
+        return command
+
+    def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="retrolux", prog_name="retrolux")
+def retrolux() -> None:
+    """Ask a light for a spectrum; get the knob settings that make it, how sure they are, and proof."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command line; an error is one line on stderr, with its remedy."""
+    try:
+        result: Any = retrolux.main(arguments, prog_name="retrolux", standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(_complain("Interrupted; what was measured is in the log.", 1))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(1)
+    except Exception as error:
+        code = exit_code(error)
+        if code is None:
+            raise
+        sys.exit(_complain(sentence(error), code))
+    sys.exit(result if isinstance(result, int) else 0)
+
+
+def _complain(text: str, code: int) -> int:
+    click.echo(f"retrolux: {text}", err=True)
+    return code

@@ -1,0 +1,129 @@
+"""``retrolux invert``, ``retrolux predict`` and ``retrolux sample``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from retrolux.models.registry import METHODS
+from retrolux.server import answers
+from retrolux.server.cli import options
+from retrolux.server.cli.printing import answers_table, print_json, print_table, remarks, say
+from retrolux.server.laboratory import Laboratory, available_methods
+
+one_model = click.option(
+    "--model", type=click.Choice(METHODS), default="gmm", show_default=True, help="Which method answers."
+)
+data_log = options.data_log("Answer from this log's readings instead of the saved models.")
+
+
+@click.command()
+@click.argument("target", nargs=-1, metavar="CHANNEL=COUNTS …")
+@click.option(
+    "--model", type=click.Choice([*METHODS, "all"]), default="gmm", show_default=True, help="Which method answers."
+)
+@data_log
+@options.only_device
+@options.samples
+@options.seed
+@click.option("--verify", is_flag=True, help="Play the answer back on the instrument.")
+@click.option("--playbacks", type=click.IntRange(1, 1000), default=16, show_default=True, help="With --verify.")
+@options.device_name
+@options.config_file
+@options.as_json
+def invert(
+    *,
+    target: tuple[str, ...],
+    model: str,
+    data_path: Path | None,
+    only: str | None,
+    samples: int,
+    seed: int,
+    verify: bool,
+    playbacks: int,
+    device: str | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Which inputs give these counts? For example: retrolux invert 445nm=16384 515nm=16384 630nm=16384."""
+    wanted = options.assignments(target)
+    methods = available_methods() if model == "all" else (model,)
+    found: list[dict[str, Any]] = []
+    with Laboratory(options.configured(config_path, device, instrument=verify)) as lab:
+        for method in methods:
+            solution = lab.model(method, data_path, only=only, seed=seed).invert(wanted, samples=samples, seed=seed)
+            found.append(solution.to_json() | (lab.play_back(solution, playbacks) if verify else {}))
+    if as_json:
+        print_json({"answers": found} if model == "all" else found[0])
+        return
+    print_table(answers_table(found, "inputs for the target"))
+    for remark in remarks(found):
+        say(remark)
+
+
+@click.command(context_settings=options.DUTIES_MAY_BE_NEGATIVE)
+@click.argument("inputs", nargs=-1, metavar="INPUT …")
+@one_model
+@data_log
+@options.only_device
+@options.seed
+@options.config_file
+@options.as_json
+def predict(
+    *,
+    inputs: tuple[str, ...],
+    model: str,
+    data_path: Path | None,
+    only: str | None,
+    seed: int,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Which counts will these inputs give? INPUT … are the duties R G B, each 0 to 1."""
+    lab = Laboratory(options.configured(config_path))
+    fitted = lab.model(model, data_path, only=only, seed=seed)
+    names = fitted.input_names + tuple(f"input {i + 1}" for i in range(len(fitted.input_names), len(inputs)))
+    values = {n: options.duty(n, text) for n, text in zip(names, inputs, strict=False)}
+    result = answers.predict(fitted, values)
+    if as_json:
+        print_json(result)
+        return
+    table = Table(title=f"predicted by {model}", title_justify="left")
+    table.add_column("channel")
+    table.add_column("counts", justify="right")
+    for channel, counts in result["predicted"].items():
+        table.add_row(channel, f"{counts:.0f}")
+    print_table(table)
+
+
+@click.command()
+@click.argument("given", nargs=-1, metavar="[COLUMN=NUMBER …]")
+@one_model
+@click.option("-n", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Number of samples.")
+@data_log
+@options.only_device
+@options.seed
+@options.config_file
+@options.as_json
+def sample(
+    *,
+    given: tuple[str, ...],
+    model: str,
+    n: int,
+    data_path: Path | None,
+    only: str | None,
+    seed: int,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Draw joint samples, or conditional ones where columns are given; CSV unless --json."""
+    conditions = options.assignments(given)
+    lab = Laboratory(options.configured(config_path))
+    result = answers.sample(lab.model(model, data_path, only=only, seed=seed), n, conditions, seed)
+    if as_json:
+        print_json(result)
+        return
+    click.echo(",".join(result["columns"]))
+    for row in result["rows"]:
+        click.echo(",".join(f"{value:.6g}" for value in row))

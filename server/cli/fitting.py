@@ -1,0 +1,54 @@
+"""``retrolux fit``."""
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from retrolux.models.registry import METHODS
+from retrolux.server.cli import options
+from retrolux.server.cli.printing import print_json, print_table, progress_bar, say
+from retrolux.server.fitting import fit_and_save
+from retrolux.server.laboratory import Laboratory, available_methods
+
+
+@click.command()
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option("--model", "models", multiple=True, type=click.Choice(METHODS), help="Repeatable; all by default.")
+@options.only_device
+@options.seed
+@options.config_file
+@options.as_json
+def fit(
+    *, log: Path, models: tuple[str, ...], only: str | None, seed: int, config_path: Path | None, as_json: bool
+) -> None:
+    """Fit models to the readings of LOG and save them as plain data."""
+    lab = Laboratory(options.configured(config_path))
+    data, device = lab.dataset(log, only)
+    chosen = models or available_methods()
+    say_what_is_left_out(chosen, asked=bool(models))
+    params = {"log": str(log.resolve()), "models": list(chosen), "seed": seed}
+    job = lab.journal.started("fit", params)
+    with progress_bar("fitting", 1.0) as update:
+        result = fit_and_save(lab, data, device, chosen, seed, update)
+    lab.journal.finished(job, "fit", "finished", result=result)
+    _print(lab, result | {"folder": str(lab.store.folder)}, as_json=as_json)
+
+
+def say_what_is_left_out(chosen: tuple[str, ...], *, asked: bool) -> None:
+    """Say on stderr which method is not fitted because its library is not installed."""
+    missing = [m for m in METHODS if m not in chosen]
+    if missing and not asked:
+        say(f"not installed and left out: {', '.join(missing)} (pip install 'retrolux[forest]')")
+
+
+def _print(lab: Laboratory, result: dict[str, object], as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    table = Table(title=f"models in {lab.store.folder}", title_justify="left")
+    for heading in ("model", "readings", "inputs", "outputs"):
+        table.add_column(heading)
+    for entry in lab.store.entries():
+        table.add_row(entry["method"], str(entry["n_rows"]), " ".join(entry["inputs"]), " ".join(entry["outputs"]))
+    print_table(table)

@@ -1,0 +1,95 @@
+"""``retrolux measure`` and ``retrolux collect``."""
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+from retrolux.device.measurement import INPUTS, Measurement
+from retrolux.server.cli import options
+from retrolux.server.cli.printing import print_json, print_table, progress_bar, say
+from retrolux.server.collect import Plan, find_run
+from retrolux.server.collect import collect as run_collection
+from retrolux.server.laboratory import Laboratory
+
+log_file = click.option("-o", "--log", "log_path", type=click.Path(path_type=Path), help="Measurement log.")
+
+
+@click.command(context_settings=options.DUTIES_MAY_BE_NEGATIVE)
+@click.argument("duties", nargs=3, metavar="R G B")
+@click.option("--channel", "channels", multiple=True, help="Read this channel; repeatable. All ten by default.")
+@log_file
+@options.device_name
+@options.config_file
+@options.as_json
+def measure(
+    *,
+    duties: tuple[str, ...],
+    channels: tuple[str, ...],
+    log_path: Path | None,
+    device: str | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Set the light to the duties R G B (each 0 to 1), read the sensor, log the reading."""
+    inputs = [options.number(name, text) for name, text in zip(INPUTS, duties, strict=True)]
+    with Laboratory(options.configured(config_path, device, instrument=True), log_path) as lab:
+        reading = lab.measure(inputs, channels or None)
+    if as_json:
+        print_json(reading.to_record())
+        return
+    print_table(_reading_table(reading))
+    say(f"logged in {lab.log_path}")
+
+
+def _reading_table(reading: Measurement) -> Table:
+    setting = ", ".join(f"{name} {value:g}" for name, value in zip(INPUTS, reading.inputs, strict=True))
+    table = Table(title=f"{setting} on {reading.device}", title_justify="left")
+    table.add_column("channel")
+    table.add_column("counts", justify="right")
+    for channel, counts in reading.outputs.items():
+        table.add_row(channel, f"{counts} saturated" if channel in reading.saturated else str(counts))
+    return table
+
+
+@click.command()
+@click.option("-n", type=click.IntRange(1), default=100, show_default=True, help="Number of readings.")
+@click.option(
+    "--design",
+    type=click.Choice(["lhs", "sobol", "grid", "box-behnken"]),
+    default="lhs",
+    show_default=True,
+    help="Which settings: Latin hypercube, Sobol', full grid or Box-Behnken.",
+)
+@log_file
+@options.seed
+@options.device_name
+@options.config_file
+@options.as_json
+def collect(
+    *,
+    n: int,
+    design: str,
+    log_path: Path | None,
+    seed: int,
+    device: str | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure a design of N settings. Interrupted and run again, it goes on where it stopped."""
+    config = options.configured(config_path, device, instrument=True)
+    with Laboratory(config, log_path) as lab:
+        plan = Plan(design, n, seed, config.device, str(lab.log_path.resolve()))
+        plan.points()  # a design that cannot be is refused before the instrument is touched
+        if find_run(plan, lab.journal):
+            say("going on with the interrupted collection")
+        with progress_bar("measuring", n) as update:
+            done = run_collection(plan, lab.recorder, lab.journal, lambda made, _total: update(made))
+    result = {"log": str(lab.log_path), "readings": done.readings, "resumed": done.resumed, "run": done.run}
+    if as_json:
+        print_json(result)
+    else:
+        click.echo(
+            f"{done.readings} readings in {lab.log_path}"
+            + (f", {done.resumed} of them from before" if done.resumed else "")
+        )

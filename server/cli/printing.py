@@ -1,0 +1,80 @@
+"""Results on a terminal: JSON to stdout for programs, tables for people, progress to stderr."""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+Row = Mapping[str, Any]
+
+
+def print_json(document: Any) -> None:  # noqa: ANN401 - JSON values
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+
+
+def print_table(table: Table) -> None:
+    """Print a table on stdout, as wide as it needs to be where stdout is no terminal."""
+    console = Console(file=sys.stdout)
+    console = console if console.is_terminal else Console(file=sys.stdout, width=110)
+    console.print(table)
+
+
+def say(text: str) -> None:
+    """Print a remark on stderr."""
+    click.echo(text, err=True)
+
+
+@contextmanager
+def progress_bar(what: str, total: float) -> Iterator[Any]:
+    """Show a bar on stderr, where stderr is a terminal; yields ``update(done, label=None)``."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+
+        def update(done: float, label: str | None = None) -> None:
+            bar.update(task, completed=done, description=label or what)
+
+        yield update
+
+
+def answers_table(answers: Sequence[Row], title: str) -> Table:
+    """Return the table of answers: a method's inputs beside what was asked, predicted and measured."""
+    played = any("measured" in a for a in answers)
+    table = Table(title=title, title_justify="left", show_lines=True)
+    table.add_column("method")
+    table.add_column("inputs ± sd")
+    for heading in ("channel", "asked", "predicted") + (("measured", "error %") if played else ()):
+        table.add_column(heading, justify="right")
+    for answer in answers:
+        table.add_row(*_cells(answer, played=played))
+    return table
+
+
+def _cells(answer: Row, *, played: bool) -> list[str]:
+    channels = list(answer["target"])
+    inputs = "\n".join(f"{n} {v:.4f} ± {answer['std'][n]:.4f}" for n, v in answer["inputs"].items())
+    columns = [answer["target"], answer["predicted"]] + ([answer["measured"]] if played else [])
+    cells = ["\n".join(_count(column.get(c)) for c in channels) for column in columns]
+    errors = ["\n".join(_percent(answer["error_percent"].get(c)) for c in channels)] if played else []
+    return [answer["model"], inputs, "\n".join(channels), *cells, *errors]
+
+
+def remarks(answers: Sequence[Row]) -> list[str]:
+    """Return what a person should know of these answers, a line each."""
+    return [f"{a['model']}: {text}" for a in answers for text in a["warnings"]]
+
+
+def _count(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.2f}"

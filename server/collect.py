@@ -1,0 +1,98 @@
+"""Collection of a design's readings, which goes on where it stopped."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from retrolux.device.designs import design
+from retrolux.device.log import read_records
+from retrolux.device.recording import Recorder
+from retrolux.server.journal import Journal
+
+Report = Callable[[int, int], None]
+"""Called with (readings done, readings in all) after each reading."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be collected; two equal plans for the same log and device are the same work.
+
+    Attributes
+    ----------
+    design : str
+        ``lhs``, ``sobol``, ``grid`` or ``box-behnken``.
+    n : int
+        Number of readings asked for.
+    seed : int
+        Of the design.
+    device : str
+        Name of the instrument.
+    log : str
+        Absolute path of the log.
+    """
+
+    design: str
+    n: int
+    seed: int
+    device: str
+    log: str
+
+    def points(self) -> list[tuple[float, ...]]:
+        """Return the settings, in the order in which they are measured. Raises BadInput."""
+        return design(self.design, self.n, self.seed)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a collection did: its run, how many readings it has, and how many of them an earlier try had made."""
+
+    run: str
+    readings: int
+    resumed: int
+
+
+def find_run(plan: Plan, journal: Journal) -> str | None:
+    """Return the identifier of this plan's interrupted run, if there is one."""
+    same = [event["job"] for event in journal.interrupted("collect") if event.get("params") == asdict(plan)]
+    return same[-1] if same else None
+
+
+def done_points(log: Path, run: str) -> set[int]:
+    """Return the numbers of the run's settings that the log already holds."""
+    if not log.is_file():
+        return set()
+    return {int(r["i"]) for r in read_records(log) if r.get("run") == run and "i" in r}
+
+
+def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report) -> Collected:
+    """Measure the plan's settings, skipping those that an interrupted run of the same plan has in the log.
+
+    An interruption, whatever its kind, leaves the run open in the journal; the next call takes it up.
+
+    Raises
+    ------
+    BadInput
+        Before anything moves, when there is no such design.
+    DeviceError
+        When the instrument or the log fails; the readings so far are on disk.
+    """
+    points = plan.points()
+    earlier = find_run(plan, journal)
+    run = earlier or journal.started("collect", asdict(plan))
+    done = done_points(Path(plan.log), run) if earlier else set()
+    _measure_rest(points, done, recorder, run, report)
+    journal.finished(run, "collect", "finished", result={"readings": len(points)})
+    return Collected(run, len(points), len(done))
+
+
+def _measure_rest(
+    points: Sequence[tuple[float, ...]], done: set[int], recorder: Recorder, run: str, report: Report
+) -> None:
+    made = len(done)
+    for i, point in enumerate(points):
+        if i not in done:
+            extra: dict[str, Any] = {"run": run, "i": i}
+            recorder.measure(point, **extra)
+            made += 1
+        report(made, len(points))

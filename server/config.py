@@ -1,0 +1,137 @@
+"""The configuration: one TOML file, every entry optional, every mistake named.
+
+The file is the one that ``--config`` names, else ``$RETROLUX_CONFIG``, else the first that exists of
+``./retrolux.toml``, ``~/.config/retrolux/retrolux.toml`` and ``/etc/retrolux/retrolux.toml``.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from retrolux.device.measurement import Exposure
+from retrolux.device.settings import InstrumentSettings
+from retrolux.server.errors import BadConfiguration
+
+
+def default_state(env: Mapping[str, str] = os.environ) -> Path:
+    """Return systemd's ``$STATE_DIRECTORY``, else ``$XDG_STATE_HOME/retrolux``, else ``~/.local/state/retrolux``."""
+    if env.get("STATE_DIRECTORY"):
+        return Path(env["STATE_DIRECTORY"].split(":")[0])
+    return Path(env.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "retrolux"
+
+
+class Section(BaseModel):
+    """A table of the file; an entry it does not know is a mistake, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Sensor(Section):
+    """``[sensor]``: gain 0.5 … 512; integration time is (atime + 1)(astep + 1) · 2.78 µs."""
+
+    gain: FiniteFloat = 128
+    atime: int = Field(100, ge=0, le=255)
+    astep: int = Field(999, ge=0, le=65534)
+
+
+class Light(Section):
+    """``[light]``: BCM pin numbers, PWM frequency in Hz, and ``auto``, ``blinka`` or ``gpiozero``."""
+
+    red: int = Field(19, ge=0, le=27)
+    green: int = Field(13, ge=0, le=27)
+    blue: int = Field(12, ge=0, le=27)
+    frequency: FiniteFloat = Field(100, gt=0, le=10_000)
+    backend: str = Field("auto", pattern="^(auto|blinka|gpiozero)$")
+
+
+class Remote(Section):
+    """``[remote]``: seconds to wait for the other side."""
+
+    timeout: FiniteFloat = Field(30, gt=0)
+
+
+class Serve(Section):
+    """``[serve]``: where the HTTP server listens."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)
+
+
+class Calibration(Section):
+    """``[calibration]``: measured gain ratios to gain 128, such as ``gain_ratios = { "64" = 0.503 }``."""
+
+    gain_ratios: dict[float, FiniteFloat] | None = None
+
+
+class Config(Section):
+    """The whole file.
+
+    Attributes
+    ----------
+    device : str
+        ``sim``, ``sim:N``, ``pi`` or ``http://…``.
+    state : Path
+        Folder of the log, the models and the journal.
+    log : Path
+        The measurement log; a relative path is taken from ``state``.
+    """
+
+    device: str = "sim"
+    state: Path = Field(default_factory=default_state)
+    log: Path = Path("rgb.jsonl")
+    sensor: Sensor = Sensor()
+    light: Light = Light()
+    remote: Remote = Remote()
+    serve: Serve = Serve()
+    calibration: Calibration = Calibration()
+
+    @property
+    def log_path(self) -> Path:
+        """Where the measurement log is."""
+        return self.state / self.log
+
+    @property
+    def instrument_settings(self) -> InstrumentSettings:
+        """What the device room needs of this file."""
+        return InstrumentSettings(
+            exposure=Exposure(self.sensor.gain, self.sensor.atime, self.sensor.astep),
+            red=self.light.red,
+            green=self.light.green,
+            blue=self.light.blue,
+            pwm_frequency=self.light.frequency,
+            pwm_backend=self.light.backend,
+            timeout=self.remote.timeout,
+        )
+
+
+def find_config(named: Path | None, env: Mapping[str, str] = os.environ) -> Path | None:
+    """Return the configuration file to read, or None where there is none and none was named."""
+    if named or env.get("RETROLUX_CONFIG"):
+        return named or Path(env["RETROLUX_CONFIG"])
+    home = Path(env.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    usual = (Path("retrolux.toml"), home / "retrolux" / "retrolux.toml", Path("/etc/retrolux/retrolux.toml"))
+    return next((path for path in usual if path.is_file()), None)
+
+
+def load_config(named: Path | None = None) -> Config:
+    """Read the configuration.
+
+    Raises
+    ------
+    BadConfiguration
+        When the file is absent, no TOML, or has an unknown or wrong entry; the cause names file and entry.
+    """
+    path = find_config(named)
+    if path is None:
+        return Config()
+    try:
+        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        entry = ".".join(str(part) for part in first["loc"])
+        raise BadConfiguration(f"{path}: {entry}: {first['msg']}.", "Correct that entry.") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadConfiguration(f"{path} cannot be read: {error}.", "Name a readable TOML file.") from error

@@ -1,0 +1,76 @@
+"""What can go wrong where the rooms come together, each with its cause and its remedy in words.
+
+The fields are those of the other two rooms: a stable problem ``type`` (RFC 9457, relative URI), an HTTP ``status``,
+and the ``cause`` and ``remedy`` that a person reads.
+"""
+
+from typing import ClassVar
+
+
+class ServerError(Exception):
+    """Base of all errors of the server room.
+
+    Parameters
+    ----------
+    cause : str
+        What happened, in words, with the offending value.
+    remedy : str
+        What the reader can do about it.
+    """
+
+    type: ClassVar[str] = "/problems/server"
+    status: ClassVar[int] = 500
+
+    def __init__(self, cause: str, remedy: str) -> None:
+        super().__init__(f"{cause} {remedy}")
+        self.cause = cause
+        self.remedy = remedy
+
+
+class BadConfiguration(ServerError, ValueError):
+    """Raised when the configuration file cannot be read or has an unknown or wrong entry."""
+
+    type = "/problems/bad-configuration"
+    status = 500
+
+
+class BadRequest(ServerError, ValueError):
+    """Raised when a request is not understood: no JSON, an unknown field, a value of the wrong kind."""
+
+    type = "/problems/bad-request"
+    status = 400
+
+
+class BadArgument(ServerError, ValueError):
+    """Raised when an argument is understood and cannot be: a target without a number, a column given twice."""
+
+    type = "/problems/bad-argument"
+    status = 422
+
+
+class NotFound(ServerError, LookupError):
+    """Raised when there is nothing at the address, or no job or model of that name."""
+
+    type = "/problems/not-found"
+    status = 404
+
+
+class NoModel(ServerError, LookupError):
+    """Raised when a question needs a fitted model and there is none."""
+
+    type = "/problems/no-model"
+    status = 409
+
+
+class MixedDevices(ServerError, ValueError):
+    """Raised when a log holds readings of several instruments, so that no one model describes it."""
+
+    type = "/problems/mixed-devices"
+    status = 422
+
+
+class PortInUse(ServerError, OSError):
+    """Raised when the server's address cannot be bound."""
+
+    type = "/problems/port-in-use"
+    status = 500

@@ -1,0 +1,33 @@
+"""A fit as a job: every method fitted, then kept, with one progress for the whole."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from retrolux.models.dataset import Dataset
+from retrolux.server.laboratory import Laboratory, available_methods
+
+
+def fit_and_save(  # noqa: PLR0913, PLR0917 - a job's parameters
+    laboratory: Laboratory,
+    data: Dataset,
+    device: str,
+    methods: Sequence[str] | None,
+    seed: int,
+    report: Callable[[float], None],
+) -> dict[str, Any]:
+    """Fit the methods and keep each as soon as it is fitted; return what was fitted.
+
+    Parameters
+    ----------
+    report : callable
+        Called with the fraction of the whole that is done, 0 … 1.
+    """
+    chosen = methods or available_methods()
+    for i, method in enumerate(chosen):
+        (model,) = laboratory.fit(data, [method], seed=seed, report=_share(report, i, len(chosen)))
+        laboratory.store.save(model, device)
+    return {"models": list(chosen), "n_rows": len(data.inputs), "data_hash": data.hash}
+
+
+def _share(report: Callable[[float], None], i: int, n: int) -> Callable[[str, float], None]:
+    return lambda _method, fraction: report((i + fraction) / n)

@@ -1,0 +1,173 @@
+"""The HTTP interface: a thin front of the laboratory."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from flask import Flask, Response, json, request
+from pydantic import BaseModel
+
+from retrolux.device.log import read_records
+from retrolux.models import registry
+from retrolux.server import claude_light, problems, schemas
+from retrolux.server.answers import predict, sample
+from retrolux.server.errors import BadArgument, BadRequest
+from retrolux.server.fitting import fit_and_save
+from retrolux.server.jobs import Jobs
+from retrolux.server.laboratory import Laboratory
+from retrolux.server.openapi import Operation, describe
+
+Body = TypeVar("Body", bound=BaseModel)
+LARGEST_BODY = 1_000_000  # bytes; the largest honest request is a few hundred
+
+_DUTIES = tuple(
+    {"name": n, "in": "query", "schema": {"type": "number"}, "description": "duty, clamped to [0, 1]; 0 if missing"}
+    for n in "RGB"
+)
+_LIMIT = {
+    "name": "limit",
+    "in": "query",
+    "schema": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100},
+    "description": "how many of the newest readings",
+}
+
+OPERATIONS = (
+    Operation("GET", "/api", "Measure, as Claude-Light does", schemas.ClaudeLightReading, query=_DUTIES),
+    Operation("POST", "/v1/measure", "Measure and log", schemas.Reading, schemas.MeasureRequest),
+    Operation("POST", "/v1/invert", "Which inputs give this?", schemas.SolutionAnswer, schemas.InvertRequest),
+    Operation("POST", "/v1/predict", "Which outputs will these give?", schemas.PredictAnswer, schemas.PredictRequest),
+    Operation("POST", "/v1/sample", "Draw samples", schemas.SampleAnswer, schemas.SampleRequest),
+    Operation("POST", "/v1/fit", "Fit models to the log, as a job", schemas.Job, schemas.FitRequest, status=202),
+    Operation("GET", "/v1/jobs/{id}", "How a job stands", schemas.Job),
+    Operation("GET", "/v1/models", "Fitted models", schemas.ModelsAnswer),
+    Operation("GET", "/v1/log", "Newest readings", schemas.LogAnswer, query=(_LIMIT,)),
+    Operation("GET", "/v1/status", "What the server is and does", schemas.StatusAnswer),
+    Operation("GET", "/healthz", "Alive, able to measure and to log", schemas.HealthAnswer),
+)
+
+
+class Front:
+    """Turns requests into the laboratory's words and its answers into JSON.
+
+    Parameters
+    ----------
+    laboratory : Laboratory
+        What is asked.
+    jobs : Jobs
+        Where fits are queued.
+    """
+
+    def __init__(self, laboratory: Laboratory, jobs: Jobs) -> None:
+        self.laboratory = laboratory
+        self.jobs = jobs
+        self._one_question = threading.Lock()  # models keep fits of the patterns they were asked; one asker at a time
+
+    def api(self) -> Response:
+        """Answer ``GET /api``."""
+        reading = self.laboratory.measure(claude_light.duties(request.args), origin="api")
+        return _answer(claude_light.answer(reading))
+
+    def measure(self) -> Response:
+        """Answer ``POST /v1/measure``."""
+        asked = _body(schemas.MeasureRequest)
+        names = self.laboratory.instrument.inputs
+        if set(asked.inputs) != set(names):
+            raise BadArgument(f"inputs: {', '.join(names)} are needed, each once.", "Give a duty from 0 to 1 for each.")
+        reading = self.laboratory.measure([asked.inputs[n] for n in names], asked.channels, origin="v1")
+        return _answer(reading.to_record())
+
+    def invert(self) -> Response:
+        """Answer ``POST /v1/invert``, playing the answer back where that is asked for."""
+        asked = _body(schemas.InvertRequest)
+        with self._one_question:
+            solution = self.laboratory.model(asked.model).invert(asked.target, samples=asked.samples)
+        played = self.laboratory.play_back(solution, asked.playbacks, origin="v1") if asked.playbacks else {}
+        return _answer(solution.to_json() | played)
+
+    def predict(self) -> Response:
+        """Answer ``POST /v1/predict``."""
+        asked = _body(schemas.PredictRequest)
+        with self._one_question:
+            return _answer(predict(self.laboratory.model(asked.model), asked.inputs))
+
+    def sample(self) -> Response:
+        """Answer ``POST /v1/sample``."""
+        asked = _body(schemas.SampleRequest)
+        with self._one_question:
+            return _answer(sample(self.laboratory.model(asked.model), asked.n, asked.given, asked.seed))
+
+    def fit(self) -> Response:
+        """Answer ``POST /v1/fit`` with a job; bad data is refused at once."""
+        asked = _body(schemas.FitRequest)
+        data, device = self.laboratory.dataset()
+        params = {"models": asked.models, "seed": asked.seed, "log": str(self.laboratory.log_path)}
+        job = self.jobs.submit(
+            "fit",
+            params,
+            lambda report: fit_and_save(self.laboratory, data, device, asked.models, asked.seed, report),
+        )
+        return _answer(job.to_json(), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+    def job(self, id: str) -> Response:  # noqa: A002 - the name in the address
+        """Answer ``GET /v1/jobs/{id}``."""
+        return _answer(self.jobs.get(id).to_json())
+
+    def models(self) -> Response:
+        """Answer ``GET /v1/models``."""
+        return _answer({"models": self.laboratory.store.entries(), "methods": list(registry.METHODS)})
+
+    def log(self) -> Response:
+        """Answer ``GET /v1/log``."""
+        limit = _limit(request.args.get("limit", "100"))
+        path = self.laboratory.log_path
+        records = read_records(path) if path.is_file() else []
+        return _answer({"total": len(records), "readings": list(deque(records, maxlen=limit))})
+
+    def status(self) -> Response:
+        """Answer ``GET /v1/status``."""
+        lab = self.laboratory
+        path = lab.log_path
+        state: dict[str, Any] = {"version": version("retrolux"), "device": lab.config.device}
+        state |= {"instrument": lab.instrument.status()}
+        state |= {"log": {"path": str(path), "bytes": path.stat().st_size if path.is_file() else 0}}
+        state |= {"models": list(lab.store.methods()), "jobs": self.jobs.active()}
+        return _answer(state | {"uptime": time.monotonic() - lab.began})
+
+    def healthz(self) -> Response:
+        """Answer ``GET /healthz``; an instrument or a log that cannot be opened is a problem document."""
+        self.laboratory.recorder.check()
+        return _answer({"status": "ok"})
+
+
+def create_app(laboratory: Laboratory, jobs: Jobs) -> Flask:
+    """Return the WSGI application of a laboratory."""
+    app = Flask("retrolux", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
+    front = Front(laboratory, jobs)
+    for op in OPERATIONS:
+        name = op.path.rstrip("/").rsplit("/", 1)[-1].strip("{}")
+        view: Callable[..., Response] = getattr(front, "job" if name == "id" else name)
+        path = op.path.replace("{", "<").replace("}", ">")
+        app.add_url_rule(path, op.path, view, methods=[op.method])
+    document = describe(OPERATIONS, version("retrolux"))
+    app.add_url_rule("/openapi.json", "openapi", lambda: _answer(document))
+    problems.register(app)
+    return app
+
+
+def _body(form: type[Body]) -> Body:
+    return form.model_validate_json(request.get_data())
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
+        raise BadRequest(f"limit is {text!r}.", "Give a whole number from 1 to 10000.")
+    return int(text)
+
+
+def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    fresh = {"Cache-Control": "no-store"} | (headers or {})
+    return Response(json.dumps(document, sort_keys=False), status, fresh, content_type="application/json")

@@ -1,0 +1,153 @@
+"""The application: one instrument, its log and its models, behind the words that both fronts use."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from retrolux.device.factory import open_instrument
+from retrolux.device.instrument import Instrument
+from retrolux.device.log import MeasurementLog
+from retrolux.device.measurement import Measurement
+from retrolux.device.recording import Recorder
+from retrolux.models import registry
+from retrolux.models.dataset import Dataset
+from retrolux.models.errors import MissingLibrary
+from retrolux.models.model import Model, Progress
+from retrolux.models.solution import Solution
+from retrolux.server.config import Config
+from retrolux.server.journal import Journal
+from retrolux.server.readings import load_dataset, mean_counts
+from retrolux.server.store import ModelStore
+
+FitReport = Callable[[str, float], None]
+"""Called with the method and the fraction done, 0 … 1, while it is fitted."""
+
+
+class Laboratory:
+    """Instrument, log and models of one configuration.
+
+    The instrument is opened when it is first needed, so that questions to models touch no hardware.
+
+    Parameters
+    ----------
+    config : Config
+        Names the device and the folder of log, models and journal.
+    log_path : Path, optional
+        A log other than the configuration's.
+    """
+
+    def __init__(self, config: Config, log_path: Path | None = None) -> None:
+        self.config = config
+        self.log_path = log_path or config.log_path
+        self.store = ModelStore(config.state / "models")
+        self.journal = Journal(config.state / "journal.jsonl")
+        self._recorder: Recorder | None = None
+        self.began = time.monotonic()
+
+    @property
+    def recorder(self) -> Recorder:
+        """The instrument with its log; opened at the first use. Raises DeviceError."""
+        if self._recorder is None:
+            self.log_path.parent.mkdir(parents=True, exist_ok=True)
+            log = MeasurementLog(self.log_path)
+            try:
+                self._recorder = Recorder(open_instrument(self.config.device, self.config.instrument_settings), log)
+            except BaseException:
+                log.close()
+                raise
+        return self._recorder
+
+    @property
+    def instrument(self) -> Instrument:
+        """The instrument itself; opened at the first use."""
+        return self.recorder.instrument
+
+    def close(self) -> None:
+        """Make the light dark and let go of instrument and log."""
+        if self._recorder is not None:
+            recorder, self._recorder = self._recorder, None
+            recorder.close()
+
+    def __enter__(self) -> "Laboratory":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def measure(self, inputs: Sequence[float], channels: Sequence[str] | None = None, **extra: Any) -> Measurement:  # noqa: ANN401 - JSON values
+        """Measure and log; the reading is on disk when this returns. See :meth:`Instrument.measure`."""
+        return self.recorder.measure(inputs, channels, **extra)
+
+    def dataset(self, path: Path | None = None, only: str | None = None) -> tuple[Dataset, str]:
+        """Return the columns of a log, this laboratory's own by default, and the instrument that made it."""
+        return load_dataset(path or self.log_path, only=only, gain_ratios=self.config.calibration.gain_ratios)
+
+    def fit(
+        self, data: Dataset, methods: Sequence[str] | None = None, *, seed: int = 0, report: FitReport | None = None
+    ) -> list[Model]:
+        """Fit methods to readings.
+
+        Parameters
+        ----------
+        methods : sequence of str, optional
+            All by default; a method whose library is not installed is then left out.
+
+        Raises
+        ------
+        BadData, UnknownMethod
+        MissingLibrary
+            When a method was named whose library is not installed.
+        """
+        chosen = methods or available_methods()
+        return [registry.create(m).fit(data, seed=seed, progress=_progress(m, report)) for m in chosen]
+
+    def model(self, method: str, data_path: Path | None = None, *, only: str | None = None, seed: int = 0) -> Model:
+        """Return a fitted model: the saved one, or one of the log that is given.
+
+        A saved model of the very same readings serves for the log too, so that nothing is fitted twice.
+        """
+        if data_path is None:
+            return self.store.get(method)
+        data, _ = self.dataset(data_path, only)
+        if method in self.store.methods():
+            saved = self.store.get(method)
+            if saved.data_hash == data.hash:
+                return saved
+        return registry.create(method).fit(data, seed=seed)
+
+    def play_back(self, solution: Solution, playbacks: int, **extra: Any) -> dict[str, Any]:  # noqa: ANN401
+        """Measure a solution's inputs and compare with its target.
+
+        Returns
+        -------
+        dict
+            ``measured``: mean counts of each channel; ``error_percent``: 100 (measured − target) / target for each
+            channel of the target (None where the target is 0); both at the reference exposure.
+        """
+        inputs = [solution.inputs[name] for name in self.instrument.inputs]
+        readings = [self.measure(inputs, **extra) for _ in range(playbacks)]
+        measured = mean_counts(readings, self.config.calibration.gain_ratios)
+        return {"measured": measured, "error_percent": error_percent(solution.target, measured)}
+
+
+def error_percent(target: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float | None]:
+    """Return 100 (measured − target) / target of each channel of the target that was measured."""
+    return {c: 100 * (measured[c] - t) / t if t else None for c, t in target.items() if c in measured}
+
+
+def available_methods() -> tuple[str, ...]:
+    """Return the methods whose libraries are installed."""
+    return tuple(m for m in registry.METHODS if _is_available(m))
+
+
+def _is_available(method: str) -> bool:
+    try:
+        registry.create(method)
+    except MissingLibrary:
+        return False
+    return True
+
+
+def _progress(method: str, report: FitReport | None) -> Progress | None:
+    return None if report is None else lambda fraction: report(method, fraction)

@@ -1,0 +1,53 @@
+"""From the log's records to the arrays that models work on: the one seam between the two rooms."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from retrolux.device.log import read_records
+from retrolux.device.measurement import INPUTS, Measurement
+from retrolux.models.dataset import Dataset
+from retrolux.server.errors import MixedDevices
+
+GainRatios = Mapping[float, float] | None
+
+
+def load_dataset(path: Path, *, only: str | None = None, gain_ratios: GainRatios = None) -> tuple[Dataset, str]:
+    """Read a log and return its columns and the instrument that made it.
+
+    Parameters
+    ----------
+    path : Path
+        A log in any of its forms.
+    only : str, optional
+        Take the readings of this device alone.
+    gain_ratios : mapping of float to float, optional
+        Calibrated gain steps, without which a log of several settings is refused.
+
+    Raises
+    ------
+    LogUnreadable, MixedDevices, BadData, MixedSettings
+    """
+    return to_dataset(read_records(path), source=str(path), only=only, gain_ratios=gain_ratios)
+
+
+def to_dataset(
+    records: Sequence[Mapping[str, Any]], *, source: str, only: str | None = None, gain_ratios: GainRatios = None
+) -> tuple[Dataset, str]:
+    """Return the columns of these records and the one instrument that made them; see :func:`load_dataset`."""
+    chosen = [r for r in records if only is None or r.get("device") == only]
+    devices = sorted({str(r.get("device") or "unknown") for r in chosen})
+    if len(devices) > 1:
+        raise MixedDevices(
+            f"{source} holds readings of several instruments: {', '.join(devices)}.",
+            "Choose one with --only DEVICE, or keep a log for each.",
+        )
+    return Dataset.from_records(chosen, gain_ratios=gain_ratios), (devices or ["unknown"])[0]
+
+
+def mean_counts(readings: Sequence[Measurement], gain_ratios: GainRatios = None) -> dict[str, float]:
+    """Return each channel's mean over readings, in counts at the reference exposure."""
+    data = Dataset.from_records([m.to_record() for m in readings], input_names=INPUTS, gain_ratios=gain_ratios)
+    return dict(zip(data.output_names, np.mean(data.outputs, axis=0).tolist(), strict=True))

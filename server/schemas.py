@@ -1,0 +1,183 @@
+"""Requests and answers of the HTTP interface, as pydantic models; OpenAPI is generated from them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictStr
+
+Count = Annotated[FiniteFloat, Field(description="counts at the reference exposure, gain 128 × 280.78 ms")]
+Duty = Annotated[FiniteFloat, Field(ge=0, le=1, description="duty of the light's channel")]
+Method = Literal["linear", "pls", "gmm", "forest"]
+
+
+class Request(BaseModel):
+    """A body that a client sends; a field it does not know is refused, and so is a number in quotes."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Answer(BaseModel):
+    """A body that the server sends."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class MeasureRequest(Request):
+    """Set the light to these duties and read the sensor."""
+
+    inputs: dict[str, Duty] = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
+    channels: list[str] | None = Field(None, description="channels to read; all ten by default")
+
+
+class Reading(Answer):
+    """One reading, in the form of the log: duties in, raw counts out, and the settings beside them."""
+
+    in_: list[float] = Field(alias="in")
+    out: dict[str, int]
+    time: float = Field(description="seconds since the epoch, UTC")
+    id: str
+    device: str
+    gain: float | None = None
+    atime: int | None = None
+    astep: int | None = None
+    saturated: list[str]
+    elapsed: float
+
+
+class ClaudeLightReading(BaseModel):
+    """What Claude-Light answers: duties in, raw counts out."""
+
+    model_config = ConfigDict(extra="forbid")
+    in_: list[float] = Field(alias="in")
+    out: dict[str, int]
+
+
+class InvertRequest(Request):
+    """Which inputs give this target?"""
+
+    target: dict[str, Count] = Field(examples=[{"445nm": 16384, "515nm": 16384, "630nm": 16384}])
+    model: Method = "gmm"
+    samples: int = Field(500, ge=2, le=100_000)
+    playbacks: int = Field(0, ge=0, le=1000, description="times the answer is played back on the instrument")
+
+
+class SolutionAnswer(Answer):
+    """Inputs that should give the target, and how sure they are."""
+
+    model: Method
+    target: dict[str, float]
+    inputs: dict[str, float]
+    std: dict[str, float]
+    interval90: dict[str, tuple[float, float]]
+    predicted: dict[str, float]
+    feasible: bool
+    in_domain: bool
+    warnings: list[str]
+    solutions: list["SolutionAnswer"]
+    measured: dict[str, float] | None = Field(None, description="mean of the playbacks, where there were any")
+    error_percent: dict[str, float] | None = Field(None, description="100 (measured − target) / target")
+
+
+class PredictRequest(Request):
+    """Which outputs do these inputs give?"""
+
+    inputs: dict[str, Duty] = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
+    model: Method = "gmm"
+
+
+class PredictAnswer(Answer):
+    """Forward prediction, in counts at the reference exposure."""
+
+    model: Method
+    inputs: dict[str, float]
+    predicted: dict[str, float]
+
+
+class SampleRequest(Request):
+    """Draw joint samples, or conditional ones where columns are given."""
+
+    model: Method = "gmm"
+    n: int = Field(500, ge=1, le=100_000)
+    given: dict[str, FiniteFloat] = Field(default_factory=dict)
+    seed: int = Field(0, ge=0)
+
+
+class SampleAnswer(Answer):
+    """Samples, a row each."""
+
+    model: Method
+    given: dict[str, float]
+    columns: list[str]
+    rows: list[list[float]]
+
+
+class FitRequest(Request):
+    """Fit these methods to the server's log; all that are installed by default."""
+
+    models: list[Method] | None = Field(None, min_length=1)
+    seed: int = Field(0, ge=0)
+
+
+class Job(Answer):
+    """Work that goes on while you ask."""
+
+    id: StrictStr
+    kind: str
+    state: Literal["queued", "running", "finished", "failed", "interrupted"]
+    progress: float = Field(ge=0, le=1)
+    started: float
+    finished: float | None
+    result: Any
+    problem: dict[str, Any] | None
+
+
+class ModelEntry(Answer):
+    """A fitted model: what it knows and since when."""
+
+    method: Method
+    inputs: list[str]
+    outputs: list[str]
+    n_rows: int
+    data_hash: str
+    device: str
+
+
+class ModelsAnswer(Answer):
+    """The models that are fitted, and the methods that could be."""
+
+    models: list[ModelEntry]
+    methods: list[Method]
+
+
+class LogAnswer(Answer):
+    """The newest readings of the log, oldest first."""
+
+    total: int
+    readings: list[dict[str, Any]]
+
+
+class StatusAnswer(Answer):
+    """What the server is and does."""
+
+    version: str
+    device: str
+    instrument: dict[str, Any]
+    log: dict[str, Any]
+    models: list[str]
+    jobs: int
+    uptime: float
+
+
+class HealthAnswer(Answer):
+    """Alive, and able to measure and to log."""
+
+    status: Literal["ok"]
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457), with its remedy."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    remedy: str

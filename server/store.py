@@ -1,0 +1,78 @@
+"""Where fitted models are kept: one folder a method, beside the instrument's log."""
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+from retrolux.models import registry
+from retrolux.models.model import Model
+from retrolux.server.errors import NoModel
+
+
+class ModelStore:
+    """The newest fit of each method, on disk and, once asked for, in memory.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds one folder a method; made when the first model is saved.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._loaded: dict[str, tuple[tuple[int, int], Model]] = {}
+        self._lock = threading.Lock()
+
+    def save(self, model: Model, device: str) -> None:
+        """Keep a model in place of the method's earlier one, with the name of the instrument it describes."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            model.save(self.folder / model.method)
+            origin = self.folder / f"{model.method}.origin.json"
+            origin.write_text(json.dumps({"device": device, "data_hash": model.data_hash}), encoding="utf-8")
+            self._loaded[model.method] = (self._stamp(model.method), model)
+
+    def get(self, method: str) -> Model:
+        """Return the method's model. Raises NoModel, ModelUnreadable."""
+        with self._lock:
+            if method not in self.methods():
+                raise NoModel(
+                    f"No {method} model has been fitted yet (looked in {self.folder}).",
+                    "Fit one with `retrolux fit LOG`, or POST /v1/fit; or give the readings with --data LOG.",
+                )
+            stamp = self._stamp(method)
+            if method not in self._loaded or self._loaded[method][0] != stamp:
+                self._loaded[method] = (stamp, registry.load(self.folder / method))
+            return self._loaded[method][1]
+
+    def methods(self) -> tuple[str, ...]:
+        """Return the methods that have a saved model."""
+        return tuple(m for m in registry.METHODS if (self.folder / m / "manifest.json").is_file())
+
+    def entries(self) -> list[dict[str, Any]]:
+        """Return what each saved model knows, from its manifest alone."""
+        return [self._entry(method) for method in self.methods()]
+
+    def _entry(self, method: str) -> dict[str, Any]:
+        model = self.get(method)
+        return {
+            "method": method,
+            "inputs": list(model.input_names),
+            "outputs": list(model.output_names),
+            "n_rows": model.n_rows,
+            "data_hash": model.data_hash,
+            "device": self.device(method),
+        }
+
+    def device(self, method: str) -> str:
+        """Return the instrument whose readings the method's model was fitted to."""
+        try:
+            origin = json.loads((self.folder / f"{method}.origin.json").read_text(encoding="utf-8"))
+            return str(origin["device"])
+        except (OSError, ValueError, KeyError):
+            return "unknown"
+
+    def _stamp(self, method: str) -> tuple[int, int]:
+        status = (self.folder / method / "manifest.json").stat()
+        return status.st_mtime_ns, status.st_ino

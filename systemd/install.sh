@@ -1,0 +1,70 @@
+#!/bin/sh
+# Install Retrolux as a service on Raspberry Pi OS or Debian (64-bit), from this checkout. Run again to upgrade:
+# configuration, log and models are kept.
+#
+#   sudo sh systemd/install.sh [--device pi|sim|sim:N|http://…] [--without-forest] [--no-start]
+set -eu
+
+device=pi
+extras=forest
+start=yes
+while [ $# -gt 0 ]; do
+    case $1 in
+        --device) device=${2:?--device needs a name}; shift ;;
+        --without-forest) extras= ;;
+        --no-start) start=no ;;
+        *) echo "install.sh: unknown option $1" >&2; exit 2 ;;
+    esac
+    shift
+done
+
+# DESTDIR puts every file below another root; used to build images and in the tests.
+root=${DESTDIR:-}
+source=$(cd "$(dirname "$0")/.." && pwd)
+prefix=/opt/retrolux
+
+say() { echo "retrolux: $*"; }
+
+if [ -z "$root" ] && [ "$(id -u)" -ne 0 ]; then
+    echo "install.sh: needs root; run it with sudo" >&2
+    exit 1
+fi
+
+say "Debian packages (the last two build what has no wheel: Blinka's GPIO library)"
+apt-get update -q
+apt-get install -y -q python3-venv i2c-tools gcc python3-dev
+
+if command -v raspi-config >/dev/null 2>&1; then
+    say "I2C on"
+    raspi-config nonint do_i2c 0
+fi
+
+say "user and groups"
+for group in i2c gpio; do
+    getent group "$group" >/dev/null || groupadd --system "$group"
+done
+getent passwd retrolux >/dev/null ||
+    useradd --system --user-group --no-create-home --home-dir /var/lib/retrolux --shell /usr/sbin/nologin retrolux
+
+say "program in $prefix"
+mkdir -p "$root$prefix"
+[ -x "$root$prefix/venv/bin/python" ] || python3 -m venv "$root$prefix/venv"
+[ "$device" != pi ] || extras=${extras:+$extras,}pi
+"$root$prefix/venv/bin/python" -m pip install --quiet --upgrade "$source${extras:+[$extras]}"
+install -m 644 "$source/README.md" "$root$prefix/README.md"
+
+say "configuration in /etc/retrolux"
+mkdir -p "$root/etc/retrolux"
+if [ ! -e "$root/etc/retrolux/retrolux.toml" ]; then
+    printf 'device = "%s"\n' "$device" > "$root/etc/retrolux/retrolux.toml"
+fi
+
+say "service"
+mkdir -p "$root/etc/systemd/system"
+install -m 644 "$source/systemd/retrolux.service" "$root/etc/systemd/system/retrolux.service"
+systemctl daemon-reload
+systemctl enable retrolux.service
+if [ "$start" = yes ]; then
+    systemctl restart retrolux.service
+    say "running; see: systemctl status retrolux, journalctl -u retrolux, curl http://127.0.0.1:8000/v1/status"
+fi
