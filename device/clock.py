@@ -1,0 +1,59 @@
+"""Two clocks with one face: one that only counts, and the machine's own."""
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """What everything that waits or measures time is given."""
+
+    def monotonic(self) -> float:
+        """Return seconds since some beginning."""
+
+    def sleep(self, seconds: float) -> None:
+        """Let seconds pass."""
+
+    def time(self) -> float:
+        """Return seconds since the epoch, UTC."""
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps.
+
+    Parameters
+    ----------
+    epoch : float, optional
+        What :meth:`time` begins with; now by default, so that a simulated log has plausible times.
+    """
+
+    def __init__(self, epoch: float | None = None) -> None:
+        self._epoch = time.time() if epoch is None else epoch
+        self._elapsed = 0.0
+
+    def monotonic(self) -> float:
+        """Return the seconds that were slept."""
+        return self._elapsed
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass, at once."""
+        self._elapsed += max(seconds, 0.0)
+
+    def time(self) -> float:
+        """Return the beginning plus the seconds that were slept."""
+        return self._epoch + self._elapsed
+
+
+class RealClock:
+    """The machine's own time."""
+
+    def monotonic(self) -> float:
+        """Return :func:`time.monotonic`."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(max(seconds, 0.0))
+
+    def time(self) -> float:
+        """Return :func:`time.time`."""
+        return time.time()

@@ -1,0 +1,213 @@
+"""Append-only JSON Lines: a line is on disk before it is acknowledged, and a torn one never spoils the rest."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from retrolux.device.errors import InstrumentClosed, LogUnreadable, LogUnwritable
+
+BLOCK = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What opening a file found at its end.
+
+    Attributes
+    ----------
+    line : int
+        Number of the line, from 1.
+    dropped : bytes
+        The torn line that was cut off; empty where only its newline was missing and was added.
+    """
+
+    line: int
+    dropped: bytes
+
+
+class JsonLines:
+    """A file of JSON objects, one a line, to which lines are only ever appended.
+
+    Two processes may share a file: each append is made under a lock, from the end of the last whole line.
+
+    Parameters
+    ----------
+    path : Path
+        Made, with its directory entry on disk, where it does not exist.
+
+    Raises
+    ------
+    LogUnwritable
+        When the file cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = _open(path)
+        self.repair: Repair | None
+        try:
+            with _locked(self._file):
+                self.repair = _repair(self._file)
+        except OSError as error:
+            os.close(self._file)
+            raise _unwritable(path, error) from error
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one line; it is on disk (fdatasync) when this returns.
+
+        Raises
+        ------
+        LogUnwritable
+            When it could not be brought to disk; what was written of it is taken back.
+        """
+        self.check()
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        try:
+            with _locked(self._file):
+                _repair(self._file)  # of another process that died while it wrote
+                _append(self._file, line)
+        except OSError as error:
+            raise _unwritable(self.path, error) from error
+
+    def check(self) -> None:
+        """Raise InstrumentClosed where the file is closed, LogUnwritable where it is gone from its place."""
+        if self._file < 0:
+            raise InstrumentClosed(f"{self.path} is closed.", "Open it again.")
+        if os.fstat(self._file).st_nlink == 0:
+            raise LogUnwritable(f"{self.path} was deleted while it was in use.", "Start again; a new one is made.")
+
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield line numbers, from 1, and objects. A torn last line, one without a newline that is no JSON, is left out.
+
+    Raises
+    ------
+    LogUnreadable
+        When the file cannot be read, or a line other than a torn last one is no JSON object; file and line are named.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                record = _parse(line)
+                if record is not None:
+                    yield number, record
+                elif line.endswith(b"\n"):
+                    raise LogUnreadable(
+                        f"{path}, line {number} is no JSON object.", "Correct or remove that line; the rest is whole."
+                    )
+    except OSError as error:
+        raise LogUnreadable(f"{path} cannot be read: {error.strerror}.", "Name a readable log.") from error
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):  # also UnicodeDecodeError
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(constant)
+
+
+def _open(path: Path) -> int:
+    try:
+        new = not path.exists()
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        if new:
+            _sync_folder(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    return file
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class _locked:  # noqa: N801 - reads as a verb
+    """Hold the file's advisory lock."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        fcntl.flock(self._file, fcntl.LOCK_UN)
+
+
+def _append(file: int, line: bytes) -> None:
+    end = os.lseek(file, 0, os.SEEK_END)
+    try:
+        written = 0
+        while written < len(line):
+            written += os.write(file, line[written:])
+        os.fdatasync(file)
+    except OSError:
+        os.ftruncate(file, end)
+        raise
+
+
+def _repair(file: int) -> Repair | None:
+    """Cut a torn last line off, or give a whole one its newline."""
+    end = os.lseek(file, 0, os.SEEK_END)
+    tail, start = _last_line(file, end)
+    if not tail:
+        return None
+    if _parse(tail) is not None:
+        os.pwrite(file, b"\n", end)
+        dropped = b""
+    else:
+        os.ftruncate(file, start)
+        dropped = tail
+    os.fdatasync(file)
+    return Repair(_count_lines(file, start) + 1, dropped)
+
+
+def _last_line(file: int, end: int) -> tuple[bytes, int]:
+    """Return what stands behind the last newline, and where it begins."""
+    tail, start = b"", end
+    while start > 0:
+        step = min(BLOCK, start)
+        block = os.pread(file, step, start - step)
+        cut = block.rfind(b"\n")
+        if cut >= 0:
+            return block[cut + 1 :] + tail, start - step + cut + 1
+        tail, start = block + tail, start - step
+    return tail, 0
+
+
+def _count_lines(file: int, end: int) -> int:
+    return sum(os.pread(file, min(BLOCK, end - at), at).count(b"\n") for at in range(0, end, BLOCK))
+
+
+def _unwritable(path: Path, error: OSError) -> LogUnwritable:
+    return LogUnwritable(
+        f"{path} cannot be written: {error.strerror or error}.", "Free space on the disk, or choose another log."
+    )

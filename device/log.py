@@ -1,0 +1,52 @@
+"""The measurement log: append-only JSON Lines in the form of the record."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from retrolux.device.errors import LogUnreadable
+from retrolux.device.jsonl import JsonLines, read_lines
+from retrolux.device.measurement import Measurement
+
+
+class MeasurementLog(JsonLines):
+    """The log that an instrument's readings go to.
+
+    ``repair`` tells what opening found at its end: None, or the torn line that was cut off.
+    """
+
+    def add(self, measurement: Measurement, extra: Mapping[str, Any] | None = None) -> None:
+        """Write a reading, with further keys where given; it is on disk when this returns. Raises LogUnwritable."""
+        self.append(measurement.to_record() | dict(extra or {}))
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Return a log's records, oldest first, each checked for the record's three keys.
+
+    Any subset of channels, unknown keys and older forms are accepted; a torn last line is left out.
+
+    Raises
+    ------
+    LogUnreadable
+        When the file cannot be read, or a line is no record; file and line are named.
+    """
+    records = []
+    for number, record in read_lines(path):
+        if wrong := _wrong(record):
+            raise LogUnreadable(f"{path}, line {number}: {wrong}.", "Correct or remove that line.")
+        records.append(record)
+    return records
+
+
+def _wrong(record: Mapping[str, Any]) -> str | None:
+    inputs, outputs = record.get("in"), record.get("out")
+    if not isinstance(inputs, list) or not inputs or not all(map(_is_number, inputs)):
+        return '"in" is no list of numbers'
+    if not isinstance(outputs, dict) or not outputs or not all(map(_is_number, outputs.values())):
+        return '"out" does not give a number for each channel'
+    return None if _is_number(record.get("time", 0)) else '"time" is no number'
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

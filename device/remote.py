@@ -1,0 +1,122 @@
+"""Another Retrolux, or any Claude-Light, as an instrument."""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
+
+from retrolux.device.errors import RemoteError
+from retrolux.device.identity import new_id
+from retrolux.device.instrument import Instrument
+from retrolux.device.measurement import REFERENCE, Exposure, Measurement
+
+CHECK_ADDRESS = "Check the address, and that `retrolux serve` or a Claude-Light answers there."
+LARGEST_ANSWER = 1_000_000  # bytes
+NOT_A_RETROLUX = {404, 405}
+
+
+class Remote(Instrument):
+    """An instrument behind HTTP; whether it is a Retrolux or a Claude-Light is found at the first reading.
+
+    The other side keeps its light dark when nobody measures. Its name is its address; for a Retrolux, with the device
+    that it has, so that a simulated reading never passes for a real one: ``http://host:8000 (sim)``.
+
+    Parameters
+    ----------
+    url : str
+        Such as ``http://host:8000``.
+    timeout : float
+        Seconds to wait for an answer.
+    """
+
+    def __init__(self, url: str, timeout: float = 30) -> None:
+        self._url = url.rstrip("/").removesuffix("/api")
+        super().__init__(_without_credentials(self._url))
+        self._timeout = timeout
+        self._is_retrolux: bool | None = None
+
+    def _do_measure(self, inputs: tuple[float, ...], channels: tuple[str, ...]) -> Measurement:
+        when, began = time.time(), time.monotonic()
+        record = self._ask_retrolux(inputs, channels) if self._is_retrolux is not False else None
+        if record is None:
+            record = self._ask_claude_light(inputs)
+        return self._reading(record, channels, when, time.monotonic() - began)
+
+    def _ask_retrolux(self, inputs: tuple[float, ...], channels: tuple[str, ...]) -> dict[str, Any] | None:
+        body = json.dumps({"inputs": dict(zip(self.inputs, inputs, strict=True)), "channels": list(channels)})
+        request = urllib.request.Request(  # noqa: S310 - the factory lets only http and https in
+            f"{self._url}/v1/measure", body.encode(), {"Content-Type": "application/json"}
+        )
+        try:
+            record = self._fetch(request)
+        except urllib.error.HTTPError as error:
+            if error.code in NOT_A_RETROLUX and self._is_retrolux is None:
+                self._is_retrolux = False
+                return None
+            raise self._refused(error) from error
+        self._is_retrolux = True
+        return record
+
+    def _ask_claude_light(self, inputs: tuple[float, ...]) -> dict[str, Any]:
+        query = urlencode(dict(zip(self.inputs, inputs, strict=True)))
+        try:
+            return self._fetch(urllib.request.Request(f"{self._url}/api?{query}"))  # noqa: S310
+        except urllib.error.HTTPError as error:
+            raise self._refused(error) from error
+
+    def _fetch(self, request: urllib.request.Request) -> dict[str, Any]:
+        try:
+            with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
+                document = json.loads(answer.read(LARGEST_ANSWER))
+        except urllib.error.HTTPError:
+            raise
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", None) or error
+            raise RemoteError(f"{self.name} does not answer as an instrument: {reason}.", CHECK_ADDRESS) from error
+        if not isinstance(document, dict):
+            raise RemoteError(f"{self.name} does not answer as an instrument: no object.", CHECK_ADDRESS)
+        return document
+
+    def _refused(self, error: urllib.error.HTTPError) -> RemoteError:
+        """Pass the other side's problem on in its own words."""
+        try:
+            problem = json.loads(error.read(LARGEST_ANSWER))
+            return RemoteError(f"{self.name} says: {problem['detail']}", str(problem["remedy"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return RemoteError(f"{self.name} answered {error.code} {error.reason}.", CHECK_ADDRESS)
+        finally:
+            error.close()
+
+    def _reading(self, record: dict[str, Any], channels: tuple[str, ...], when: float, elapsed: float) -> Measurement:
+        try:
+            exposure = Exposure(record["gain"], record["atime"], record["astep"]) if "gain" in record else REFERENCE
+            outputs = {c: int(record["out"][c]) for c in channels}
+            named = record.get("saturated", ())
+            return Measurement(
+                inputs=tuple(float(v) for v in record["in"]),
+                outputs=outputs,
+                time=float(record.get("time", when)),
+                device=f"{self.name} ({record['device']})" if "device" in record else self.name,
+                id=str(record.get("id") or new_id(when)),
+                exposure=exposure,
+                saturated=tuple(c for c, v in outputs.items() if c in named or v >= exposure.ceiling),
+                elapsed=float(record.get("elapsed", elapsed)),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RemoteError(f"{self.name} does not answer with a reading: {error!r}.", CHECK_ADDRESS) from error
+
+    def _do_dark(self) -> None:
+        """Do nothing: the other side is dark by itself after each reading."""
+
+    def _do_status(self) -> dict[str, Any]:
+        return {"exposure": None, "kind": {None: "unknown", True: "retrolux", False: "claude-light"}[self._is_retrolux]}
+
+    def _do_close(self) -> None:
+        """Do nothing: no connection is kept."""
+
+
+def _without_credentials(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
