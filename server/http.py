@@ -144,7 +144,7 @@ class Front:
 
 def create_app(laboratory: Laboratory, jobs: Jobs) -> Flask:
     """Return the WSGI application of a laboratory."""
-    app = Flask("retrolux", static_folder=None)
+    app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     front = Front(laboratory, jobs)
     for op in OPERATIONS:

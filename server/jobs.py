@@ -48,6 +48,7 @@ class Jobs:
         self._journal = journal
         self._states: dict[str, JobState] = {}
         self._queue: queue.Queue[tuple[JobState, Work] | None] = queue.Queue()
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="jobs", daemon=True)
         self._thread.start()
 
@@ -70,21 +71,28 @@ class Jobs:
         """Return how many jobs are queued or running."""
         return sum(s.state in {"queued", "running"} for s in self._states.values())
 
+    def wait(self) -> None:
+        """Wait until every job that was submitted has ended."""
+        self._queue.join()
+
     def close(self) -> None:
         """Finish the running job and stop; queued ones stay open in the journal."""
-        while not self._queue.empty():
-            self._queue.get_nowait()
+        self._closing = True
         self._queue.put(None)
         self._thread.join()
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
-            state, work = item
-            self._work(state, work)
-            ending = {"result": state.result} if state.problem is None else {"problem": state.problem}
-            self._journal.finished(state.id, state.kind, state.state, **ending)
+            if not self._closing:
+                self._work(*item)
+            self._queue.task_done()
 
     def _work(self, state: JobState, work: Work) -> None:
+        self._do(state, work)
+        ending = {"result": state.result} if state.problem is None else {"problem": state.problem}
+        self._journal.finished(state.id, state.kind, state.state, **ending)
+
+    def _do(self, state: JobState, work: Work) -> None:
         def report(fraction: float) -> None:
             state.progress = min(max(fraction, 0.0), 1.0)
 

@@ -1,0 +1,69 @@
+"""The installer, run whole below another root with the machine's own commands recorded instead of done."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+RECORDED = ("apt-get", "raspi-config", "groupadd", "useradd", "systemctl", "getent", "python3")
+# getent knows nobody; python3 -m venv makes a venv whose python only records what it was asked
+SCRIPT = """#!/bin/sh
+echo "$(basename "$0") $*" >> "$CALLS"
+case "$(basename "$0")" in
+    getent) exit 2 ;;
+    python3) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+esac
+"""
+
+Install = Callable[..., tuple[subprocess.CompletedProcess[str], str]]
+
+
+@pytest.fixture
+def install(tmp_path: Path) -> Install:
+    tools, calls = tmp_path / "tools", tmp_path / "calls"
+    tools.mkdir()
+    for name in RECORDED:
+        (tools / name).write_text(SCRIPT)
+        (tools / name).chmod(0o755)
+
+    def run(*arguments: str) -> tuple[subprocess.CompletedProcess[str], str]:
+        calls.write_text("")
+        env = {"PATH": f"{tools}:{os.environ['PATH']}", "DESTDIR": str(tmp_path / "root"), "CALLS": str(calls)}
+        command = ["sh", str(ROOT / "systemd" / "install.sh"), *arguments]
+        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        return done, calls.read_text()
+
+    return run
+
+
+def test_a_fresh_machine(install: Install, tmp_path: Path) -> None:
+    done, calls = install()
+    assert done.returncode == 0, done.stderr
+    root = tmp_path / "root"
+    assert (root / "etc/retrolux/retrolux.toml").read_text() == 'device = "pi"\n'
+    assert (root / "etc/systemd/system/retrolux.service").is_file()
+    assert "raspi-config nonint do_i2c 0" in calls
+    assert "useradd --system" in calls
+    assert f"pip install --quiet --upgrade {ROOT}[forest,pi]" in calls
+    assert "systemctl restart retrolux.service" in calls
+
+
+def test_run_again_it_keeps_the_configuration(install: Install, tmp_path: Path) -> None:
+    install("--device", "sim:2", "--no-start")
+    mine = tmp_path / "root/etc/retrolux/retrolux.toml"
+    mine.write_text('device = "sim:4"\n')
+    done, calls = install()
+    assert done.returncode == 0
+    assert mine.read_text() == 'device = "sim:4"\n'
+    assert "-m venv" not in calls
+
+
+def test_options(install: Install, tmp_path: Path) -> None:
+    _, calls = install("--device", "sim", "--without-forest", "--no-start")
+    assert f"--upgrade {ROOT}\n" in calls
+    assert "restart" not in calls
+    assert install("--colour")[0].returncode == 2
