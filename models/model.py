@@ -52,6 +52,13 @@ class Model(ABC):
         """Learn from readings; the same data and seed give the same model. Raises BadData."""
 
     @abstractmethod
+    def prepare(self, names: Sequence[str], *, progress: Progress | None = None) -> None:
+        """Fit what targets of these outputs need; without it the first such target does. Raises UnknownColumn, BadData.
+
+        Kept with the model, and on disk when it is saved after.
+        """
+
+    @abstractmethod
     def predict(self, inputs: Array) -> Array:
         """Return outputs, shape (n_rows, n_outputs), for inputs, shape (n_rows, n_inputs)."""
 

@@ -1,0 +1,188 @@
+"""How well methods recover the inputs of readings they have not seen."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from sklearn.metrics import r2_score, root_mean_squared_error
+
+from retrolux.models import readings, registry
+from retrolux.models.dataset import Dataset
+from retrolux.models.errors import BadData
+from retrolux.models.method import PAPER
+from retrolux.models.model import Array, Model, Posterior, Progress
+
+Condition = Literal["targets", "all"]
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What one method reached; one number an input where a mapping.
+
+    Attributes
+    ----------
+    rmse : mapping of str to float
+        Root of the mean squared error, in input units.
+    r2 : mapping of str to float
+        Coefficient of determination.
+    coverage90 : mapping of str to float
+        Share of the true inputs inside the 90 % interval.
+    fit_seconds : float
+        For everything that is fitted before the first question can be answered.
+    invert_ms : float
+        Milliseconds a reading.
+    """
+
+    rmse: Mapping[str, float]
+    r2: Mapping[str, float]
+    coverage90: Mapping[str, float]
+    fit_seconds: float
+    invert_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Scores of methods on the same readings.
+
+    Attributes
+    ----------
+    n_train, n_test : int
+        Readings used.
+    left_out : mapping of str to int
+        Readings of ``train`` and ``test`` that are saturated in a target channel.
+    models : mapping of str to Score
+    """
+
+    n_train: int
+    n_test: int
+    left_out: Mapping[str, int]
+    models: Mapping[str, Score]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the evaluation in the form that the command line prints."""
+        return {
+            "n_train": self.n_train,
+            "n_test": self.n_test,
+            "left_out": dict(self.left_out),
+            "models": {
+                method: {
+                    "rmse": dict(s.rmse),
+                    "r2": dict(s.r2),
+                    "coverage90": dict(s.coverage90),
+                    "fit_seconds": s.fit_seconds,
+                    "invert_ms": s.invert_ms,
+                }
+                for method, s in self.models.items()
+            },
+        }
+
+
+def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
+    train: Dataset,
+    test: Dataset,
+    methods: Sequence[str],
+    *,
+    condition: Condition | str = "targets",
+    targets: Sequence[str] = PAPER,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Fit methods to readings and recover the inputs of others from their outputs.
+
+    Parameters
+    ----------
+    train, test : Dataset
+        Of the same inputs; channels that only one of them has are left out.
+    methods : sequence of str
+    condition : {"targets", "all"}
+        Recover from the target channels, or from every channel that is not saturated in the reading.
+    targets : sequence of str
+        A reading saturated in one of these is left out, of both datasets.
+    progress : callable, optional
+        Called with the fraction done.
+
+    Raises
+    ------
+    BadData
+        When inputs differ or no reading is left.
+    UnknownColumn
+        When a target is not a channel of both.
+    """
+    if condition not in {"targets", "all"}:
+        raise BadData(f"There is no condition {condition!r}.", "Choose targets or all.")
+    if train.input_names != test.input_names:
+        raise BadData("The readings to learn from and to recover have different inputs.", "Compare like with like.")
+    known, unseen = _unsaturated(train, test, targets), _unsaturated(test, train, targets)
+    if not len(unseen):
+        raise BadData("No reading is left to recover.", "Give readings that are not saturated in the targets.")
+    names = readings.usable(known, 1).output_names
+    patterns = _patterns(unseen, tuple(targets) if condition == "targets" else names)
+    task = _Task(known, unseen, patterns, seed)
+    scores = {method: task.score(method, _share(progress, i, len(methods))) for i, method in enumerate(methods)}
+    left_out = {"train": len(train) - len(known), "test": len(test) - len(unseen)}
+    return Evaluation(len(known), len(unseen), left_out, scores)
+
+
+Patterns = Mapping[tuple[str, ...], list[int]]
+"""The readings, by index, of each pattern of channels that inputs are recovered from."""
+
+
+def _unsaturated(data: Dataset, other: Dataset, targets: Sequence[str]) -> Dataset:
+    common = data.select([name for name in data.output_names if name in other.output_names])
+    return common.take(~common.saturated[:, common.columns(targets)].any(axis=1))
+
+
+def _patterns(data: Dataset, names: tuple[str, ...]) -> Patterns:
+    """Group readings by the channels, of those named, that are not saturated in them."""
+    found: dict[tuple[str, ...], list[int]] = {}
+    saturated = data.saturated[:, data.columns(names)]
+    for row, cells in enumerate(saturated):
+        found.setdefault(tuple(n for n, bad in zip(names, cells, strict=True) if not bad), []).append(row)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    known: Dataset
+    unseen: Dataset
+    patterns: Patterns
+    seed: int
+
+    def score(self, method: str, report: Progress) -> Score:
+        """Fit one method and compare what it recovers with the truth."""
+        began = time.perf_counter()
+        model = registry.create(method, targets=next(iter(self.patterns))).fit(
+            self.known, seed=self.seed, progress=report
+        )
+        for pattern in self.patterns:
+            model.prepare(pattern)
+        fitted = time.perf_counter()
+        found = _recovered(model, self.unseen, self.patterns, self.seed)
+        seconds = time.perf_counter() - fitted
+        return _compared(found, self.unseen, fitted - began, 1000 * seconds / len(self.unseen))
+
+
+def _compared(found: Posterior, unseen: Dataset, fit_seconds: float, invert_ms: float) -> Score:
+    true, names = unseen.inputs, unseen.input_names
+    inside = ((found.low <= true) & (true <= found.high)).mean(axis=0)
+    rmse = root_mean_squared_error(true, found.mean, multioutput="raw_values")
+    r2 = r2_score(true, found.mean, multioutput="raw_values")
+    return Score(_named(names, rmse), _named(names, r2), _named(names, inside), fit_seconds, invert_ms)
+
+
+def _recovered(model: Model, unseen: Dataset, patterns: Patterns, seed: int) -> Posterior:
+    parts = np.empty((4, *unseen.inputs.shape))
+    for pattern, rows in patterns.items():
+        found = model.recover(pattern, unseen.outputs[rows][:, unseen.columns(pattern)], seed=seed)
+        parts[:, rows] = found.mean, found.std, found.low, found.high
+    return Posterior(*parts)
+
+
+def _named(names: Sequence[str], values: Array) -> dict[str, float]:
+    return dict(zip(names, np.asarray(values).tolist(), strict=True))
+
+
+def _share(progress: Progress | None, i: int, n: int) -> Progress:
+    return lambda fraction: progress((i + fraction) / n) if progress else None

@@ -1,0 +1,108 @@
+"""Ordinary least squares forward, generalised least squares within bounds backward."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import lsq_linear
+from sklearn.covariance import ledoit_wolf
+
+from retrolux.models.conditional import bounded
+from retrolux.models.model import Array, Posterior
+from retrolux.models.regression import Regression, student
+
+_FLOOR = 1e-6  # smallest scatter, relative to a column's own variation: readings without noise stay solvable
+_RANK = 1e-10  # singular values below this share of the largest are rounding
+
+
+def fit_line(given: Array, wanted: Array) -> Regression:
+    """Return the least-squares line of wanted columns on given ones, with their residuals' covariance.
+
+    Parameters
+    ----------
+    given : ndarray, shape (n_rows, n_given)
+    wanted : ndarray, shape (n_rows, n_wanted)
+    """
+    centre, unit = given.mean(axis=0), _unit(given)
+    design = (given - centre) / unit
+    slopes, _, rank, _ = np.linalg.lstsq(design, wanted - wanted.mean(axis=0), rcond=_RANK)
+    slopes /= unit[:, None]
+    intercept = wanted.mean(axis=0) - centre @ slopes
+    dof = max(len(given) - int(rank) - 1, 1)
+    scatter = residual_covariance(wanted - intercept - given @ slopes, _unit(wanted), dof)
+    gram = np.linalg.pinv(design.T @ design, rcond=_RANK**2, hermitian=True)
+    return Regression(intercept, slopes, scatter, centre, np.diag(1 / unit), gram, len(given), dof)
+
+
+def residual_covariance(residuals: Array, unit: Array, dof: float) -> Array:
+    """Return the covariance of residuals; of few residuals it is shrunk so that it can be inverted.
+
+    Parameters
+    ----------
+    unit : ndarray, shape (n_columns,)
+        The columns' own standard deviations, against which the smallest scatter is set.
+
+    Notes
+    -----
+    With fewer than two degrees of freedom a column, Ledoit & Wolf's shrinkage (2004) is taken of residuals in units of
+    their own scatter.
+    """
+    columns = residuals.shape[1]
+    matrix = residuals.T @ residuals / dof + np.diag((_FLOOR * unit) ** 2)
+    if dof >= 2 * columns:
+        return np.asarray(matrix)
+    scale = np.sqrt(np.diag(matrix))
+    correlation, _ = ledoit_wolf(residuals / scale, assume_centered=True)
+    spread = np.sqrt(np.diag(correlation))
+    shrunk: Array = correlation / np.outer(spread, spread) * np.outer(scale, scale)
+    return shrunk
+
+
+def solve_within_bounds(line: Regression, targets: Array, seen: Array) -> Posterior:
+    """Return the inputs in [0, 1] that give the targets best, in the metric of the scatter.
+
+    Minimises ``(y − b₀ − xB) S⁻¹ (y − b₀ − xB)ᵀ`` over 0 ≤ x ≤ 1: every channel weighs by the inverse of the residual
+    covariance S, so that channels which see mostly ambient light cancel it. Inputs that a target leaves open are held
+    by a normal prior of ten times the readings' own scatter.
+
+    Parameters
+    ----------
+    line : Regression
+        Of the targets' outputs on the inputs.
+    targets : ndarray, shape (n_targets, n_outputs)
+    seen : ndarray, shape (n_rows, n_inputs)
+        Inputs of the readings.
+    """
+    design, wanted = _whitened(line, targets, seen)
+    precision = design.T @ design
+    free: Array = np.asarray(np.linalg.solve(precision, design.T @ wanted.T).T, np.float64)
+    outside = ((free < 0) | (free > 1)).any(axis=1)
+    best = free.copy()
+    for i in np.flatnonzero(outside):
+        best[i] = lsq_linear(design, wanted[i], bounds=(0, 1), method="bvls").x
+    variance: Array = np.outer((1 + line.leverage(best)) * _estimated(line), np.diag(np.linalg.inv(precision)))
+    posterior = student(best, np.sqrt(variance), line.dof)
+    return bounded(replace(posterior, mean=best))
+
+
+def _whitened(line: Regression, targets: Array, seen: Array) -> tuple[Array, Array]:
+    unit = np.sqrt(np.diag(line.covariance))
+    factor = np.linalg.inv(np.linalg.cholesky(line.covariance / np.outer(unit, unit))) / unit
+    prior = np.diag(0.1 / _unit(seen))
+    wanted = np.hstack([(targets - line.intercept) @ factor.T, np.tile(prior @ seen.mean(axis=0), (len(targets), 1))])
+    return np.vstack([factor @ line.slopes.T, prior]), wanted
+
+
+def _estimated(line: Regression) -> float:
+    """Return by how much the variance grows because S is itself an estimate (C. R. Rao, 1967).
+
+    With r outputs beyond the number of inputs and f degrees of freedom: f/(f − r) because the plug-in variance is too
+    small, times 1 + r/(f − r − 1) because the weights are not quite the best.
+    """
+    extra = max(len(line.intercept) - len(line.centre), 0)
+    left = max(line.dof - extra, 2.0)
+    return line.dof / left * (1 + extra / max(left - 1, 1.0)) if extra else 1.0
+
+
+def _unit(columns: Array) -> Array:
+    spread: Array = columns.std(axis=0)
+    return np.where(spread > 0, spread, 1.0)

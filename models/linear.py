@@ -1,0 +1,44 @@
+"""``linear``: a least-squares line for every output, and a bounded programme for the way back."""
+
+from typing import ClassVar
+
+from retrolux.models import least_squares, readings
+from retrolux.models.conditional import Conditional, Fit, Resampled
+from retrolux.models.method import Method, Names
+from retrolux.models.model import Array, Posterior, Progress
+from retrolux.models.regression import Regression
+
+
+class LinearModel(Method):
+    """Outputs are linear in the inputs; inputs are those within bounds that miss the target least.
+
+    Forward: ``y = b₀ + xB + e``, ``e ~ N(0, S)``, by least squares. Backward: see
+    :func:`least_squares.solve_within_bounds`. The interval is Student's t about it, with the line's leverage.
+    """
+
+    method: ClassVar[str] = "linear"
+    fit_class: ClassVar[type[Fit]] = Regression
+
+    def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:
+        if not given:
+            return Resampled(readings.complete(self.data, wanted, 1))
+        line = self._line(given, wanted)
+        if progress:
+            progress(1.0)
+        return line
+
+    def _prepare(self, names: Names, progress: Progress | None = None) -> None:
+        self._conditional(self.input_names, names, progress)
+
+    def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:  # noqa: ARG002 - no draws
+        line = self._line(self.input_names, names)
+        return least_squares.solve_within_bounds(line, rows, self.data.inputs)
+
+    def _line(self, given: Names, wanted: Names) -> Regression:
+        fit = self._kept(given, wanted, lambda: self._fit_line(given, wanted))
+        assert isinstance(fit, Regression)  # noqa: S101 - for the type checker
+        return fit
+
+    def _fit_line(self, given: Names, wanted: Names) -> Regression:
+        table = readings.complete(self.data, given + wanted, len(given) + self.spare)
+        return least_squares.fit_line(table[:, : len(given)], table[:, len(given) :])

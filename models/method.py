@@ -1,0 +1,249 @@
+"""What the four methods have in common: questions are checked, answered by a fit for their columns, and judged."""
+
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from retrolux.models import readings, storage, verdict
+from retrolux.models.conditional import Conditional, Fit, bounded
+from retrolux.models.dataset import Dataset
+from retrolux.models.errors import BadData, BadTarget, ModelUnreadable, NotFitted
+from retrolux.models.model import Array, Model, Posterior, Progress
+from retrolux.models.solution import Solution
+from retrolux.models.targets import check_array, check_names, check_target
+
+Names = tuple[str, ...]
+PAPER = ("445nm", "515nm", "630nm")
+"""The targets of the paper, for which ``fit`` prepares when the readings have them."""
+
+
+class Method(Model):
+    """A method that answers by a distribution of some columns given others, one fit for each pattern of columns.
+
+    Parameters
+    ----------
+    targets : sequence of str, optional
+        Outputs for which ``fit`` prepares the inverse; others are prepared when first asked. By default those of the
+        paper, or else the outputs that are least often saturated.
+    """
+
+    fit_class: ClassVar[type[Fit]]
+    spare: ClassVar[int] = 2
+    """Readings needed beyond the number of given columns."""
+    libraries: ClassVar[Names] = ()
+    """Packages, beside those that all methods use, whose versions a saved model records."""
+
+    def __init__(self, *, targets: Sequence[str] | None = None) -> None:
+        self.targets = None if targets is None else tuple(targets)
+        self._data: Dataset | None = None
+        self._fits: dict[tuple[Names, Names], Fit] = {}
+        self._scatter: Array | None = None
+        self._lock = threading.RLock()
+
+    @abstractmethod
+    def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:
+        """Return the distribution of wanted columns given others, both in the model's order."""
+
+    def _options(self) -> dict[str, Any]:
+        return {"targets": self.targets}
+
+    def fit(self, data: Dataset, *, seed: int = 0, progress: Progress | None = None) -> Self:
+        """Learn from readings; see :meth:`Model.fit`. Saturated cells are left out. Raises BadData, UnknownColumn."""
+        chosen = readings.usable(data, len(data.input_names) + self.spare)
+        self.input_names, self.output_names = chosen.input_names, chosen.output_names
+        self.data_hash, self.n_rows, self.seed = data.hash, len(data), seed
+        self.created = datetime.now(UTC)
+        self._data, self._fits, self._scatter = chosen, {}, None
+        try:
+            self._learn(progress or _silent)
+        except BaseException:
+            self._data = None  # half a fit is none
+            raise
+        return self
+
+    def prepare(self, names: Sequence[str], *, progress: Progress | None = None) -> None:
+        """Fit what targets of these outputs need, so that the first question is answered as fast as the next.
+
+        Raises
+        ------
+        UnknownColumn
+        BadData
+            When too few readings are unsaturated in all of them.
+        """
+        self._prepare(self._ordered(names), progress)
+
+    def _prepare(self, names: Names, progress: Progress | None = None) -> None:
+        self._conditional(names, self.input_names, progress)
+
+    def predict(self, inputs: Array) -> Array:
+        """Return expected outputs for inputs; see :meth:`Model.predict`. Raises BadTarget."""
+        rows = check_array(inputs, len(self.data.input_names), "inputs")
+        predicted = np.empty((len(rows), len(self.output_names)))
+        for group in readings.groups(self.data):
+            predicted[:, self.data.columns(group)] = self._conditional(self.input_names, group).mean(rows)
+        return predicted
+
+    def recover(self, names: Sequence[str], targets: Array, *, samples: int = 500, seed: int = 0) -> Posterior:
+        """Return the inputs for many targets; see :meth:`Model.recover`. Raises BadTarget, UnknownColumn, BadData."""
+        ordered = self._ordered(names)
+        rows = check_array(targets, len(names), "targets")[:, [list(names).index(name) for name in ordered]]
+        return self._recover(ordered, rows, samples, seed)
+
+    def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:
+        return bounded(self._conditional(names, self.input_names).posterior(rows, samples=samples, seed=seed))
+
+    def invert(self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0) -> Solution:
+        """Return inputs that give the target; see :meth:`Model.invert`. Raises BadTarget, UnknownColumn, BadData."""
+        names, values = check_target(target, self.data.output_names)
+        posterior = self._recover(names, values[None], samples, seed)
+        return self._solution(names, values, posterior)
+
+    def _solution(self, names: Names, values: Array, posterior: Posterior, others: Sequence[Solution] = ()) -> Solution:
+        mean, std, low, high = (a[0] for a in (posterior.mean, posterior.std, posterior.low, posterior.high))
+        inputs = dict(zip(self.input_names, mean.tolist(), strict=True))
+        reached = self.predict(mean[None])[0]
+        predicted = dict(zip(self.output_names, reached.tolist(), strict=True))
+        columns = self.data.columns(names)
+        missed = verdict.misses(names, values, reached[columns], self._residual_covariance(columns))
+        strange = verdict.strangeness(inputs, self.data.inputs, values, readings.complete(self.data, names, 1))
+        return Solution(
+            model=self.method,
+            target=dict(zip(names, values.tolist(), strict=True)),
+            inputs=inputs,
+            std=dict(zip(self.input_names, std.tolist(), strict=True)),
+            interval90=dict(zip(self.input_names, zip(low.tolist(), high.tolist(), strict=True), strict=True)),
+            predicted=predicted,
+            feasible=not missed,
+            in_domain=not strange,
+            warnings=(*missed, *strange, *verdict.remarks(inputs, std, predicted)),
+            solutions=tuple(others),
+        )
+
+    def sample(self, n: int, given: Mapping[str, float] | None = None, *, seed: int = 0) -> tuple[Names, Array]:
+        """Draw joint samples, or of the rest where columns are given; see :meth:`Model.sample`.
+
+        Inputs are drawn first, then the outputs, group by group, given all that is known by then.
+        """
+        every = self.data.input_names + self.output_names
+        known = _given(given or {}, every, n)
+        steps = [self.input_names, *readings.groups(self.data)]
+        for i, step in enumerate(steps):
+            wanted = tuple(name for name in step if name not in known)
+            if wanted:
+                rows = self._draw(tuple(c for c in every if c in known), wanted, known, n, seed + i)
+                drawn = np.clip(rows, 0, 1) if i == 0 else rows
+                known |= dict(zip(wanted, drawn.T, strict=True))
+        return every, np.column_stack([known[name] for name in every])
+
+    def _draw(self, given: Names, wanted: Names, known: Mapping[str, Array], n: int, seed: int) -> Array:
+        values = np.column_stack([known[name] for name in given]) if given else np.empty((n, 0))
+        return self._conditional(given, wanted).draw(values, seed=seed)
+
+    def save(self, folder: Path) -> None:
+        """Write the model with its readings and every fit made so far; see :meth:`Model.save`. Raises NotFitted."""
+        files = {"readings.npz": readings.pack(self.data)}
+        fits = list(self._fits.items())
+        for i, (_, fit) in enumerate(fits):
+            files |= {f"fit{i}-{name}": content for name, content in fit.to_files().items()}
+        storage.write(folder, self._manifest() | {"fits": [list(pattern) for pattern, _ in fits]}, files)
+
+    def _manifest(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "data_hash": self.data_hash,
+            "n_rows": self.n_rows,
+            "inputs": self.input_names,
+            "outputs": self.output_names,
+            "seed": self.seed,
+            "options": self._options(),
+            "created": self.created.isoformat(),
+            "libraries": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", *self.libraries)},
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a saved model; nothing is fitted again. Raises ModelUnreadable."""
+        manifest, files = storage.read(folder)
+        try:
+            return cls._restored(manifest, files)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, ModelUnreadable):
+                raise
+            raise ModelUnreadable(f"The model in {folder} is incomplete: {error!r}.", "Fit it again.") from error
+
+    @classmethod
+    def _restored(cls, manifest: dict[str, Any], files: dict[str, bytes]) -> Self:
+        if manifest["method"] != cls.method:
+            raise ModelUnreadable(f"The saved model is {manifest['method']}, not {cls.method}.", "Load it by its name.")
+        model = cls(**manifest["options"])
+        model.input_names, model.output_names = tuple(manifest["inputs"]), tuple(manifest["outputs"])
+        model.data_hash, model.n_rows, model.seed = manifest["data_hash"], manifest["n_rows"], manifest["seed"]
+        model.created = datetime.fromisoformat(manifest["created"])
+        model._data = readings.unpack(files["readings.npz"], model.input_names, model.output_names)
+        for i, (given, wanted) in enumerate(manifest["fits"]):
+            own = {name.removeprefix(f"fit{i}-"): c for name, c in files.items() if name.startswith(f"fit{i}-")}
+            model._fits[tuple(given), tuple(wanted)] = cls.fit_class.from_files(own)
+        return model
+
+    @property
+    def data(self) -> Dataset:
+        """The readings that the model learnt from, without outputs it could not use. Raises NotFitted."""
+        if self._data is None:
+            raise NotFitted(f"The {self.method} model has not been fitted.", "Fit it to readings first.")
+        return self._data
+
+    def _learn(self, report: Progress) -> None:
+        groups = readings.groups(self.data)
+        for i, group in enumerate(groups):
+            self._conditional(self.input_names, group, _part(report, i, len(groups) + 1))
+        try:
+            names = self._ordered(self.targets or self._default_targets())
+            self._prepare(names, _part(report, len(groups), len(groups) + 1))
+        except BadData:  # too few readings are unsaturated in all of them: matters only if it was asked for
+            if self.targets:
+                raise
+        report(1.0)
+
+    def _default_targets(self) -> Names:
+        return PAPER if set(PAPER) <= set(self.output_names) else readings.groups(self.data)[0]
+
+    def _ordered(self, names: Sequence[str]) -> Names:
+        check_names(names, self.data.output_names)
+        if not names or len(set(names)) != len(names):
+            raise BadTarget(f"The targets' columns are {list(names)}.", "Name each output once, at least one.")
+        return tuple(name for name in self.output_names if name in names)
+
+    def _kept(self, given: Names, wanted: Names, make: Callable[[], Fit]) -> Fit:
+        with self._lock:
+            if (given, wanted) not in self._fits:
+                self._fits[given, wanted] = make()
+            return self._fits[given, wanted]
+
+    def _residual_covariance(self, columns: list[int]) -> Array:
+        if self._scatter is None:
+            self._scatter = self.data.outputs - self.predict(self.data.inputs)
+        rows = ~self.data.saturated[:, columns].any(axis=1)
+        return verdict.covariance(self._scatter[rows][:, columns], len(self.input_names) + 1)
+
+
+def _given(given: Mapping[str, float], every: Names, n: int) -> dict[str, Array]:
+    if n < 1:
+        raise BadTarget(f"{n} samples were asked for.", "Ask for at least one.")
+    if not given:
+        return {}
+    names, values = check_target(given, every)
+    return {name: np.full(n, value) for name, value in zip(names, values, strict=True)}
+
+
+def _part(report: Progress, i: int, n: int) -> Progress:
+    return lambda fraction: report((i + fraction) / n)
+
+
+def _silent(_: float) -> None:
+    """Take progress that nobody wants to see."""

@@ -1,0 +1,68 @@
+"""Which readings and columns a model can learn from."""
+
+import numpy as np
+
+from retrolux.models import storage
+from retrolux.models.dataset import Dataset
+from retrolux.models.errors import BadData
+from retrolux.models.model import Array
+
+
+def usable(data: Dataset, minimum: int) -> Dataset:
+    """Return what a model can learn from, its rows in an order that does not depend on theirs.
+
+    An output without variation, or with fewer unsaturated readings than the minimum, is left out.
+
+    Raises
+    ------
+    BadData
+        For too few readings, an input that never varies, or no output left.
+    """
+    if len(data) < minimum:
+        raise BadData(f"There are {len(data)} readings; at least {minimum} are needed.", "Collect more readings.")
+    for name, column in zip(data.input_names, data.inputs.T, strict=True):
+        if np.ptp(column) == 0:
+            raise BadData(f"Input {name} is {column[0]:g} in every reading.", f"Add readings that vary {name}.")
+    kept = [name for i, name in enumerate(data.output_names) if _varies(data, i, minimum)]
+    if not kept:
+        raise BadData("No output varies over enough unsaturated readings.", "Lower the gain or check the sensor.")
+    chosen = data.select(kept)
+    return chosen.take(np.lexsort(np.hstack([chosen.outputs, chosen.inputs]).T))
+
+
+def groups(data: Dataset) -> list[tuple[str, ...]]:
+    """Return the outputs in groups that are saturated in the same readings, the least saturated first."""
+    found: dict[bytes, list[str]] = {}
+    for i in np.argsort(data.saturated.sum(axis=0), kind="stable"):
+        found.setdefault(data.saturated[:, i].tobytes(), []).append(data.output_names[i])
+    return [tuple(name for name in data.output_names if name in group) for group in found.values()]
+
+
+def complete(data: Dataset, names: tuple[str, ...], minimum: int) -> Array:
+    """Return named columns, inputs or outputs, of the readings in which none of them is saturated. Raises BadData."""
+    outputs = data.columns([name for name in names if name not in data.input_names])
+    rows = ~data.saturated[:, outputs].any(axis=1)
+    if rows.sum() < minimum:
+        raise BadData(
+            f"{rows.sum()} readings are unsaturated in {', '.join(names)} together; {minimum} are needed.",
+            "Leave an output out, or collect readings at a lower gain.",
+        )
+    table = np.hstack([data.inputs, data.outputs])
+    every = data.input_names + data.output_names
+    return table[rows][:, [every.index(name) for name in names]]
+
+
+def _varies(data: Dataset, column: int, minimum: int) -> bool:
+    values = data.outputs[~data.saturated[:, column], column]
+    return len(values) >= minimum and bool(np.ptp(values) > 0)
+
+
+def pack(data: Dataset) -> bytes:
+    """Return readings in NumPy's npz format, their names apart."""
+    return storage.pack({"inputs": data.inputs, "outputs": data.outputs, "saturated": data.saturated})
+
+
+def unpack(content: bytes, input_names: tuple[str, ...], output_names: tuple[str, ...]) -> Dataset:
+    """Return the readings of :func:`pack`. Raises ModelUnreadable, BadData."""
+    arrays = storage.unpack(content)
+    return Dataset(arrays["inputs"], arrays["outputs"], arrays["saturated"], input_names, output_names)

@@ -1,0 +1,49 @@
+"""The methods by name; each one's module, and the libraries behind it, are imported only when asked for."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from retrolux.models import storage
+from retrolux.models.errors import ModelUnreadable, UnknownMethod
+from retrolux.models.model import Model
+
+METHODS = ("linear", "pls", "gmm", "forest")
+"""The four methods of the paper, in the order in which they are shown."""
+
+_CLASSES = {"linear": "LinearModel", "pls": "PlsModel", "gmm": "GmmModel", "forest": "ForestModel"}
+
+
+def create(method: str, **options: Any) -> Model:  # noqa: ANN401 - each method's class names its own
+    """Return an unfitted model.
+
+    Parameters
+    ----------
+    method : str
+        One of :data:`METHODS`.
+    **options
+        Of the method's class; every class knows ``targets``, the outputs that ``fit`` prepares for.
+
+    Raises
+    ------
+    UnknownMethod
+    MissingLibrary
+        When the method's optional package is not installed.
+    """
+    model: Model = _class(method)(**options)
+    return model
+
+
+def load(folder: Path) -> Model:
+    """Read a saved model of any method. Raises ModelUnreadable, MissingLibrary."""
+    method = storage.read_manifest(folder).get("method")
+    if method not in METHODS:
+        raise ModelUnreadable(f"The model in {folder} is of an unknown method, {method!r}.", "Fit the model again.")
+    return _class(method).load(folder)
+
+
+def _class(method: str) -> type[Model]:
+    if method not in METHODS:
+        raise UnknownMethod(f"There is no method {method!r}.", f"Choose among {', '.join(METHODS)}.")
+    found: type[Model] = getattr(import_module(f"retrolux.models.{method}"), _CLASSES[method])
+    return found

@@ -1,0 +1,52 @@
+"""What is asked of a model, checked before it is answered."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from retrolux.models.errors import BadTarget, UnknownColumn
+from retrolux.models.model import Array
+
+
+def check_target(target: Mapping[str, float], names: Sequence[str]) -> tuple[tuple[str, ...], Array]:
+    """Return a target's columns in the model's order, and their values, shape (n_columns,).
+
+    Any finite number may be asked, also one that no sensor could read: the answer says that it cannot be reached.
+
+    Raises
+    ------
+    BadTarget
+        When it is empty or a value is not a finite number.
+    UnknownColumn
+    """
+    if not target:
+        raise BadTarget("The target is empty.", "Name at least one output and its counts, such as 445nm=16384.")
+    check_names(target, names)
+    chosen = tuple(name for name in names if name in target)
+    return chosen, np.array([_finite(name, target[name]) for name in chosen])
+
+
+def check_names(asked: Iterable[str], names: Sequence[str]) -> None:
+    """Raise UnknownColumn for a name that is not among the columns."""
+    for name in asked:
+        if name not in names:
+            raise UnknownColumn(f"The model has no column {name!r}.", f"Choose among {', '.join(names)}.")
+
+
+def check_array(values: Array, n_columns: int, what: str) -> Array:
+    """Return values as float64 of shape (n_rows, n_columns). Raises BadTarget."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != n_columns:
+        raise BadTarget(f"{what} have shape {array.shape}.", f"Give one row each, of {n_columns} columns.")
+    if not np.isfinite(array).all():
+        raise BadTarget(f"{what} contain a number that is not finite.", "Leave these rows out.")
+    return array
+
+
+def _finite(name: str, value: object) -> float:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        raise BadTarget(f"{name} is {value!r}, which is no number.", "Give counts, such as 16384.")
+    if not math.isfinite(value):
+        raise BadTarget(f"{name} is {value}, which is not finite.", "Give counts, such as 16384.")
+    return float(value)
