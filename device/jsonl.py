@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Any, NoReturn, Self
 from retrolux.device.errors import InstrumentClosed, LogUnreadable, LogUnwritable
 
 BLOCK = 65536
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,11 @@ class Repair:
 
     line: int
     dropped: bytes
+
+    def __str__(self) -> str:
+        if self.dropped:
+            return f"line {self.line} was torn by an interruption; its {len(self.dropped)} bytes were cut off."
+        return f"line {self.line} lacked its end by an interruption; it was whole and is kept."
 
 
 class JsonLines:
@@ -97,7 +105,9 @@ class JsonLines:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield line numbers, from 1, and objects. A torn last line, one without a newline that is no JSON, is left out.
+    """Yield line numbers, from 1, and objects.
+
+    A torn last line, one without a newline that is no JSON, is left out, and a warning is logged.
 
     Raises
     ------
@@ -114,6 +124,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     raise LogUnreadable(
                         f"{path}, line {number} is no JSON object.", "Correct or remove that line; the rest is whole."
                     )
+                else:
+                    _logger.warning("%s: line %d is torn and was left out.", path, number)
     except OSError as error:
         raise LogUnreadable(f"{path} cannot be read: {error.strerror}.", "Name a readable log.") from error
 

@@ -63,7 +63,8 @@ class Front:
     def __init__(self, laboratory: Laboratory, jobs: Jobs) -> None:
         self.laboratory = laboratory
         self.jobs = jobs
-        self._one_question = threading.Lock()  # models keep fits of the patterns they were asked; one asker at a time
+        # a model that is asked about new columns fits for them first: one asker a method, so that it fits once
+        self._asking = {method: threading.Lock() for method in registry.METHODS}
 
     def api(self) -> Response:
         """Answer ``GET /api``."""
@@ -82,21 +83,21 @@ class Front:
     def invert(self) -> Response:
         """Answer ``POST /v1/invert``, playing the answer back where that is asked for."""
         asked = _body(schemas.InvertRequest)
-        with self._one_question:
+        with self._asking[asked.model]:
             solution = self.laboratory.model(asked.model).invert(asked.target, samples=asked.samples)
-        played = self.laboratory.play_back(solution, asked.playbacks, origin="v1") if asked.playbacks else {}
+        played = self.laboratory.play_back(solution, asked.playbacks) if asked.playbacks else {}
         return _answer(solution.to_json() | played)
 
     def predict(self) -> Response:
         """Answer ``POST /v1/predict``."""
         asked = _body(schemas.PredictRequest)
-        with self._one_question:
+        with self._asking[asked.model]:
             return _answer(predict(self.laboratory.model(asked.model), asked.inputs))
 
     def sample(self) -> Response:
         """Answer ``POST /v1/sample``."""
         asked = _body(schemas.SampleRequest)
-        with self._one_question:
+        with self._asking[asked.model]:
             return _answer(sample(self.laboratory.model(asked.model), asked.n, asked.given, asked.seed))
 
     def fit(self) -> Response:

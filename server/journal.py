@@ -8,6 +8,7 @@ One line an event, in ``journal.jsonl`` beside the log::
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,17 @@ class Journal:
     def finished(self, job: str, kind: str, state: str, **more: Any) -> None:  # noqa: ANN401 - JSON values
         """Write how a job ended: ``finished`` or ``failed``, with its result or its problem."""
         self._write({"job": job, "kind": kind, "event": "finished", "state": state} | more)
+
+    @contextmanager
+    def job(self, kind: str, params: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """Write that a job begins and how it ends; what is put in the mapping that is yielded is its result."""
+        job, result = self.started(kind, params), dict[str, Any]()
+        try:
+            yield result
+        except Exception as error:
+            self.finished(job, kind, "failed", problem={"detail": str(error)})
+            raise
+        self.finished(job, kind, "finished", result=result)
 
     def events(self) -> Iterator[dict[str, Any]]:
         """Yield the events, oldest first."""

@@ -1,5 +1,6 @@
 """The application: one instrument, its log and its models, behind the words that both fronts use."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from retrolux.server.config import Config
 from retrolux.server.journal import Journal
 from retrolux.server.readings import load_dataset, mean_counts
 from retrolux.server.store import ModelStore
+
+_logger = logging.getLogger(__name__)
 
 FitReport = Callable[[str, float], None]
 """Called with the method and the fraction done, 0 … 1, while it is fitted."""
@@ -51,6 +54,8 @@ class Laboratory:
         if self._recorder is None:
             self.log_path.parent.mkdir(parents=True, exist_ok=True)
             log = MeasurementLog(self.log_path)
+            if log.repair is not None:
+                _logger.warning("%s: %s", self.log_path, log.repair)
             try:
                 self._recorder = Recorder(open_instrument(self.config.device, self.config.instrument_settings), log)
             except BaseException:
@@ -102,22 +107,31 @@ class Laboratory:
         chosen = methods or available_methods()
         return [registry.create(m).fit(data, seed=seed, progress=_progress(m, report)) for m in chosen]
 
-    def model(self, method: str, data_path: Path | None = None, *, only: str | None = None, seed: int = 0) -> Model:
-        """Return a fitted model: the saved one, or one of the log that is given.
+    def model(
+        self, method: str, data: Dataset | None = None, *, seed: int = 0, report: FitReport | None = None
+    ) -> Model:
+        """Return a fitted model: the saved one, or one of the readings that are given.
 
-        A saved model of the very same readings serves for the log too, so that nothing is fitted twice.
+        A saved model of the very same readings serves for these too, so that nothing is fitted twice.
         """
-        if data_path is None:
+        if data is None:
             return self.store.get(method)
-        data, _ = self.dataset(data_path, only)
         if method in self.store.methods():
             saved = self.store.get(method)
             if saved.data_hash == data.hash:
                 return saved
-        return registry.create(method).fit(data, seed=seed)
+        (fitted,) = self.fit(data, [method], seed=seed, report=report)
+        return fitted
 
-    def play_back(self, solution: Solution, playbacks: int, **extra: Any) -> dict[str, Any]:  # noqa: ANN401
-        """Measure a solution's inputs and compare with its target.
+    def play_back(
+        self, solution: Solution, playbacks: int, report: Callable[[int], None] = lambda _done: None
+    ) -> dict[str, Any]:
+        """Measure a solution's inputs some times and compare with its target.
+
+        Parameters
+        ----------
+        report : callable
+            Called with the number of playbacks done, after each.
 
         Returns
         -------
@@ -126,7 +140,10 @@ class Laboratory:
             channel of the target (None where the target is 0); both at the reference exposure.
         """
         inputs = [solution.inputs[name] for name in self.instrument.inputs]
-        readings = [self.measure(inputs, **extra) for _ in range(playbacks)]
+        readings = []
+        for done in range(1, playbacks + 1):
+            readings.append(self.measure(inputs, origin="playback"))
+            report(done)
         measured = mean_counts(readings, self.config.calibration.gain_ratios)
         return {"measured": measured, "error_percent": error_percent(solution.target, measured)}
 

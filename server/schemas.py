@@ -74,7 +74,7 @@ class SolutionAnswer(Answer):
     warnings: list[str]
     solutions: list["SolutionAnswer"]
     measured: dict[str, float] | None = Field(None, description="mean of the playbacks, where there were any")
-    error_percent: dict[str, float] | None = Field(None, description="100 (measured − target) / target")
+    error_percent: dict[str, float | None] | None = Field(None, description="100 (measured − target) / target")
 
 
 class PredictRequest(Request):

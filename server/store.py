@@ -7,6 +7,7 @@ from typing import Any
 
 from retrolux.models import registry
 from retrolux.models.model import Model
+from retrolux.models.storage import read_manifest
 from retrolux.server.errors import NoModel
 
 
@@ -55,15 +56,9 @@ class ModelStore:
         return [self._entry(method) for method in self.methods()]
 
     def _entry(self, method: str) -> dict[str, Any]:
-        model = self.get(method)
-        return {
-            "method": method,
-            "inputs": list(model.input_names),
-            "outputs": list(model.output_names),
-            "n_rows": model.n_rows,
-            "data_hash": model.data_hash,
-            "device": self.device(method),
-        }
+        manifest = read_manifest(self.folder / method)
+        known = {key: manifest[key] for key in ("method", "inputs", "outputs", "n_rows", "data_hash")}
+        return known | {"device": self.device(method)}
 
     def device(self, method: str) -> str:
         """Return the instrument whose readings the method's model was fitted to."""

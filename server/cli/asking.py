@@ -6,10 +6,12 @@ from typing import Any
 import click
 from rich.table import Table
 
+from retrolux.models.model import Model
 from retrolux.models.registry import METHODS
+from retrolux.models.solution import Solution
 from retrolux.server import answers
 from retrolux.server.cli import options
-from retrolux.server.cli.printing import answers_table, print_json, print_table, remarks, say
+from retrolux.server.cli.printing import answers_table, print_json, print_table, progress_bar, remarks, say
 from retrolux.server.laboratory import Laboratory, available_methods
 
 one_model = click.option(
@@ -52,8 +54,8 @@ def invert(
     found: list[dict[str, Any]] = []
     with Laboratory(options.configured(config_path, device, instrument=verify)) as lab:
         for method in methods:
-            solution = lab.model(method, data_path, only=only, seed=seed).invert(wanted, samples=samples, seed=seed)
-            found.append(solution.to_json() | (lab.play_back(solution, playbacks) if verify else {}))
+            solution = _model(lab, method, data_path, only, seed).invert(wanted, samples=samples, seed=seed)
+            found.append(solution.to_json() | (_play_back(lab, solution, playbacks) if verify else {}))
     if as_json:
         print_json({"answers": found} if model == "all" else found[0])
         return
@@ -82,7 +84,7 @@ def predict(
 ) -> None:
     """Which counts will these inputs give? INPUT … are the duties R G B, each 0 to 1."""
     lab = Laboratory(options.configured(config_path))
-    fitted = lab.model(model, data_path, only=only, seed=seed)
+    fitted = _model(lab, model, data_path, only, seed)
     names = fitted.input_names + tuple(f"input {i + 1}" for i in range(len(fitted.input_names), len(inputs)))
     values = {n: options.duty(n, text) for n, text in zip(names, inputs, strict=False)}
     result = answers.predict(fitted, values)
@@ -120,10 +122,22 @@ def sample(
     """Draw joint samples, or conditional ones where columns are given; CSV unless --json."""
     conditions = options.assignments(given)
     lab = Laboratory(options.configured(config_path))
-    result = answers.sample(lab.model(model, data_path, only=only, seed=seed), n, conditions, seed)
+    result = answers.sample(_model(lab, model, data_path, only, seed), n, conditions, seed)
     if as_json:
         print_json(result)
         return
     click.echo(",".join(result["columns"]))
     for row in result["rows"]:
         click.echo(",".join(f"{value:.6g}" for value in row))
+
+
+def _model(lab: Laboratory, method: str, data_path: Path | None, only: str | None, seed: int) -> Model:
+    """Return the saved model, or one of the log that was given, with a progress bar while it is fitted."""
+    data = None if data_path is None else lab.dataset(data_path, only)[0]
+    with progress_bar(f"fitting {method}", 1.0) as update:
+        return lab.model(method, data, seed=seed, report=lambda _method, fraction: update(fraction))
+
+
+def _play_back(lab: Laboratory, solution: Solution, playbacks: int) -> dict[str, Any]:
+    with progress_bar("playing back", playbacks) as update:
+        return lab.play_back(solution, playbacks, update)

@@ -28,10 +28,8 @@ def fit(
     chosen = models or available_methods()
     say_what_is_left_out(chosen, asked=bool(models))
     params = {"log": str(log.resolve()), "models": list(chosen), "seed": seed}
-    job = lab.journal.started("fit", params)
-    with progress_bar("fitting", 1.0) as update:
-        result = fit_and_save(lab, data, device, chosen, seed, update)
-    lab.journal.finished(job, "fit", "finished", result=result)
+    with lab.journal.job("fit", params) as result, progress_bar("fitting", 1.0) as update:
+        result.update(fit_and_save(lab, data, device, chosen, seed, update))
     _print(lab, result | {"folder": str(lab.store.folder)}, as_json=as_json)
 
 
