@@ -1,0 +1,57 @@
+"""``gmm``: a Gaussian mixture of inputs and outputs together, asked by conditioning."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+
+from retrolux.models import readings
+from retrolux.models.conditional import Fit, bounded
+from retrolux.models.method import Method, Names
+from retrolux.models.mixture import Mixture, MixtureGiven
+from retrolux.models.model import Progress
+from retrolux.models.modes import modes
+from retrolux.models.solution import Solution
+from retrolux.models.targets import check_target
+
+
+class GmmModel(Method):
+    """One joint distribution of inputs and outputs; any columns given, it says what is known of the others.
+
+    Saturated readings are left out column by column: a question is answered by the mixture of all columns that are
+    complete in the readings where the question's own columns are, so that a channel which often saturates costs only
+    the questions that name it.
+    """
+
+    method: ClassVar[str] = "gmm"
+    fit_class: ClassVar[type[Fit]] = Mixture
+    libraries: ClassVar[Names] = ("gmr",)
+
+    def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> MixtureGiven:
+        columns = self._joint_columns(given + wanted)
+        fit = self._kept((), columns, lambda: self._learn_mixture(columns, progress))
+        assert isinstance(fit, Mixture)  # noqa: S101 - for the type checker
+        return fit.given([columns.index(name) for name in given], [columns.index(name) for name in wanted])
+
+    def _joint_columns(self, asked: Names) -> Names:
+        named = [name for name in asked if name in self.output_names]
+        rows = ~self.data.saturated[:, self.data.columns(named)].any(axis=1)
+        whole = tuple(np.array(self.output_names)[~self.data.saturated[rows].any(axis=0)].tolist())
+        joint = self.input_names + whole
+        if rows.sum() >= 2 * len(joint):
+            return joint
+        return self.input_names + tuple(name for name in self.output_names if name in named)
+
+    def _learn_mixture(self, columns: Names, progress: Progress | None) -> Mixture:
+        table = readings.complete(self.data, columns, len(columns) + self.spare)
+        return Mixture.learn(table, seed=self.seed, progress=progress)
+
+    def invert(self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0) -> Solution:
+        """Return the likeliest inputs, and further ones where the mixture has several; see :meth:`Model.invert`."""
+        names, values = check_target(target, self.data.output_names)
+        found = modes(self._conditional(names, self.input_names).at(values), samples, seed)
+        if len(found) == 1:
+            found = [self._recover(names, values[None], samples, seed)]
+        first, *others = [bounded(posterior) for posterior in found]
+        further = [self._solution(names, values, posterior) for posterior in others]
+        return self._solution(names, values, first, further)

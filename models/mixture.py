@@ -1,0 +1,194 @@
+"""A Gaussian mixture over named columns by gmr, its number of components chosen by BIC, and what it says given some."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Self
+
+import numpy as np
+from gmr import GMM
+from scipy.special import logsumexp
+
+from retrolux.models import storage
+from retrolux.models.conditional import Conditional, Fit, summarise
+from retrolux.models.errors import ModelUnreadable
+from retrolux.models.model import Array, Posterior, Progress
+
+_MOST = 6  # components tried
+_RESTARTS = 3
+_ITERATIONS = 200
+_SCALE = 10.0  # of whitened columns, see Mixture
+_FLOOR = 0.01  # of the whole scatter, added to each component's covariance: none can shrink to a single reading
+_RIDGE = 1e-8  # of a column's variance: readings without noise stay solvable
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture(Fit):
+    """A mixture in units in which gmr is safe.
+
+    gmr takes the larger of a Cholesky factor's determinant and 2·10⁻¹⁶ (its ``mvn.py``), which would make the weights
+    wrong for columns as nearly dependent as these in units of their scatter. Each column is therefore measured in
+    tenths of its scatter given all others: the determinant of every marginal covariance is then above 1 (Hadamard).
+
+    Attributes
+    ----------
+    centre, unit : ndarray, shape (n_columns,)
+    priors : ndarray, shape (n_components,)
+    means : ndarray, shape (n_components, n_columns)
+    covariances : ndarray, shape (n_components, n_columns, n_columns)
+    n : float
+        Readings.
+    """
+
+    centre: Array
+    unit: Array
+    priors: Array
+    means: Array
+    covariances: Array
+    n: float
+
+    @classmethod
+    def learn(cls, table: Array, *, seed: int, progress: Progress | None = None) -> Self:
+        """Fit mixtures of one component and more until BIC grows, and return the best.
+
+        Parameters
+        ----------
+        table : ndarray, shape (n_rows, n_columns)
+        """
+        centre, spread = table.mean(axis=0), table.std(axis=0)
+        standard = (table - centre) / spread
+        correlation = standard.T @ standard / len(table) + _RIDGE * np.eye(len(centre))
+        values, vectors = np.linalg.eigh(correlation)
+        back = (vectors * np.sqrt(values)) @ vectors.T / _SCALE
+        best = _best(standard @ np.linalg.inv(back), seed, progress)
+        unit = 0.1 / np.sqrt(np.diag(np.linalg.inv(correlation)))
+        turn = back / unit
+        covariances = turn.T @ best.covariances @ turn
+        return cls(centre, spread * unit, best.priors, best.means @ turn, covariances, len(table))
+
+    def given(self, given: Sequence[int], wanted: Sequence[int]) -> "MixtureGiven":
+        """Return the distribution of some columns given others, both by index."""
+        return MixtureGiven(self, np.asarray(given, dtype=int), np.asarray(wanted, dtype=int))
+
+    def to_files(self) -> dict[str, bytes]:
+        """Return one npz file."""
+        return {"mixture.npz": storage.pack({name: np.asarray(value) for name, value in asdict(self).items()})}
+
+    @classmethod
+    def from_files(cls, files: dict[str, bytes]) -> Self:
+        """Rebuild the mixture. Raises ModelUnreadable."""
+        try:
+            arrays = storage.unpack(files["mixture.npz"])
+            n = float(arrays.pop("n"))
+            return cls(**arrays, n=n)
+        except (KeyError, TypeError) as error:
+            raise ModelUnreadable(f"A saved mixture is incomplete: {error}.", "Fit the model again.") from error
+
+
+@dataclass(frozen=True, eq=False)
+class MixtureGiven(Conditional):
+    """Some columns of a mixture given others.
+
+    A component's conditional covariance is that of a regression on as many columns as are given. With
+    ``p = given + 1`` it is multiplied by ``n_k / (n_k − p)``, which makes it unbiased, and by ``1 + p / n_k``, the share
+    of the regression's own uncertainty in a prediction, averaged over the readings.
+    """
+
+    mixture: Mixture
+    columns: np.ndarray[tuple[int, ...], np.dtype[np.int_]]
+    wanted: np.ndarray[tuple[int, ...], np.dtype[np.int_]]
+
+    def mean(self, given: Array) -> Array:
+        """Return the mixture's conditional mean for each row."""
+        m, joint = self.mixture, self._joint()
+        if not len(self.columns):
+            return np.tile(self._scaled(joint).to_mvn().mean, (len(given), 1))
+        standard = joint.predict(np.arange(len(self.columns)), self._standard(given))
+        return np.asarray(standard * m.unit[self.wanted] + m.centre[self.wanted])
+
+    def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:
+        """Return exact moments, and quantiles of samples of the conditional mixture."""
+        mixtures = [self.at(row) for row in given]
+        drawn = summarise(np.array([sampled(m, samples, seed) for m in mixtures]))
+        whole = [m.to_mvn() for m in mixtures]
+        std = np.sqrt([np.diag(m.covariance) for m in whole])
+        return Posterior(np.array([m.mean for m in whole]), std, drawn.low, drawn.high)
+
+    def draw(self, given: Array, *, seed: int) -> Array:
+        """Return one sample for each row; rows that are alike are drawn together."""
+        rows, which = np.unique(given, axis=0, return_inverse=True)
+        drawn = np.empty((len(given), len(self.wanted)))
+        for i, row in enumerate(rows):
+            alike = np.flatnonzero(which.reshape(-1) == i)
+            drawn[alike] = sampled(self.at(row), len(alike), seed + i)
+        return drawn
+
+    def at(self, given: Array) -> GMM:
+        """Return the conditional mixture for one row, shape (n_given,), in the wanted columns' own units."""
+        joint = self._joint()
+        if not len(self.columns):
+            return self._scaled(joint)
+        return self._scaled(joint.condition(np.arange(len(self.columns)), self._standard(given[None])[0]))
+
+    def _joint(self) -> GMM:
+        m, used = self.mixture, np.concatenate([self.columns, self.wanted])
+        return GMM(len(m.priors), m.priors, m.means[:, used], m.covariances[:, used][:, :, used])
+
+    def _scaled(self, conditional: GMM) -> GMM:
+        m, unit = self.mixture, self.mixture.unit[self.wanted]
+        rows, lost = m.n * m.priors, len(self.columns) + 1
+        wider = rows / np.maximum(rows - lost, 1.0) * (1 + lost / np.maximum(rows, 1.0))
+        covariances = conditional.covariances * wider[:, None, None] * np.outer(unit, unit)
+        means = conditional.means * unit + m.centre[self.wanted]
+        return GMM(len(rows), conditional.priors, means, covariances)
+
+    def _standard(self, given: Array) -> Array:
+        return np.asarray((given - self.mixture.centre[self.columns]) / self.mixture.unit[self.columns])
+
+
+def _best(table: Array, seed: int, progress: Progress | None) -> GMM:
+    best, least, since = None, np.inf, 0
+    for k in range(1, _MOST + 1):
+        for restart in range(_RESTARTS if k > 1 else 1):
+            mixture = _expectation_maximisation(table, k, seed + restart)
+            bic = _bic(mixture, table)
+            if bic < least:
+                best, least, since = mixture, bic, 0
+        since += 1
+        if progress:
+            progress(k / _MOST)
+        if since > 2 or len(table) < 2 * (k + 1):
+            break
+    return best
+
+
+def _expectation_maximisation(table: Array, k: int, seed: int) -> GMM:
+    """Return gmr's mixture, with a floor put under the covariances after every iteration."""
+    floor = _FLOOR * _SCALE**2 * np.eye(table.shape[1])
+    mixture, before = GMM(k, random_state=seed), -np.inf
+    for _ in range(_ITERATIONS):
+        mixture.from_samples(table, n_iter=1, init_params="kmeans++")
+        mixture.covariances = mixture.covariances + floor
+        now = _log_likelihood(mixture, table)
+        if k == 1 or abs(now - before) < 1e-4 * len(table):
+            break
+        before = now
+    return mixture
+
+
+def _bic(mixture: GMM, table: Array) -> float:
+    k, d = mixture.means.shape
+    parameters = k * (d + d * (d + 1) / 2) + k - 1
+    return float(parameters * np.log(len(table)) - 2 * _log_likelihood(mixture, table))
+
+
+def _log_likelihood(mixture: GMM, table: Array) -> float:
+    parts = [mixture.extract_mvn(i).to_norm_factor_and_exponents(table) for i in range(mixture.n_components)]
+    logs = [np.log(prior) + np.log(norm) + e for prior, (norm, e) in zip(mixture.priors, parts, strict=True)]
+    return float(logsumexp(logs, axis=0).sum())
+
+
+def sampled(mixture: GMM, n: int, seed: int) -> Array:
+    """Return n samples of a mixture, shape (n, n_columns), in no order of its components."""
+    mixture.random_state = np.random.RandomState(seed)  # gmr takes no Generator
+    drawn = mixture.sample(n)
+    return np.asarray(mixture.random_state.permutation(drawn))

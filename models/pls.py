@@ -1,0 +1,33 @@
+"""``pls``: partial least squares, straight from outputs to inputs."""
+
+from typing import ClassVar
+
+from retrolux.models import partial_least_squares, readings
+from retrolux.models.conditional import Conditional, Fit, Resampled
+from retrolux.models.method import Method, Names
+from retrolux.models.model import Progress
+from retrolux.models.regression import Regression
+
+
+class PlsModel(Method):
+    """Inputs are regressed on the outputs of the target, one regression for each set of them, kept once made.
+
+    Columns that see mostly ambient light enter with the weights that cancel it. The number of components is chosen by
+    cross-validation, and the interval is Student's t about the cross-validated residuals. An answer beyond the bounds
+    is clipped. The way forward is a regression of outputs on inputs by the same method.
+    """
+
+    method: ClassVar[str] = "pls"
+    fit_class: ClassVar[type[Fit]] = Regression
+
+    def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:
+        if not given:
+            return Resampled(readings.complete(self.data, wanted, 1))
+        fit = self._kept(given, wanted, lambda: self._fit_line(given, wanted, progress))
+        assert isinstance(fit, Regression)  # noqa: S101 - for the type checker
+        return fit
+
+    def _fit_line(self, given: Names, wanted: Names, progress: Progress | None) -> Regression:
+        table = readings.complete(self.data, given + wanted, len(self.input_names) + self.spare)
+        x, y = table[:, : len(given)], table[:, len(given) :]
+        return partial_least_squares.fit_line(x, y, seed=self.seed, progress=progress)[0]
