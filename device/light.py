@@ -1,7 +1,8 @@
 """The light: three PWM outputs, dark unless told otherwise."""
 
+import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from retrolux.device.errors import LightError
@@ -12,60 +13,67 @@ CHECK_PINS = "Check the pins in [light] of the configuration, and that no other 
 
 
 class Light(ABC):
-    """Three outputs with a duty in [0, 1] each."""
+    """Three outputs with a duty in [0, 1] each.
+
+    Parameters
+    ----------
+    outputs : sequence of 3
+        The library's objects: red, green, blue.
+    """
+
+    def __init__(self, outputs: Sequence[Any]) -> None:
+        self._outputs = list(outputs)
 
     def set(self, duties: Sequence[float]) -> None:
-        """Set the duties R, G, B. Raises LightError; the light is dark then, as far as it still obeys."""
-        try:
-            for i, duty in enumerate(duties):
-                self._do_set(i, duty)
-        except OSError as error:
-            raise LightError(f"The light cannot be driven: {error.strerror or error}.", CHECK_PINS) from error
+        """Set the duties R, G, B. Raises LightError where an output fails; call :meth:`off` then."""
+        with _in_words("The light cannot be driven"):
+            for output, duty in zip(self._outputs, duties, strict=True):
+                self._drive(output, duty)
 
     def off(self) -> None:
         """Make each output dark, also when one of them fails. Raises LightError."""
-        failed: OSError | None = None
-        for i in range(3):
-            try:
-                self._do_set(i, 0.0)
-            except OSError as error:
-                failed = error
-        if failed is not None:
-            raise LightError(f"The light cannot be made dark: {failed.strerror or failed}.", CHECK_PINS) from failed
+        with _in_words("The light cannot be made dark"), contextlib.ExitStack() as each:
+            for output in self._outputs:
+                each.callback(self._drive, output, 0.0)
 
-    @abstractmethod
     def close(self) -> None:
-        """Let go of the pins."""
+        """Let go of each pin, also when one of them fails; a second call does nothing. Raises LightError."""
+        with _in_words("The light's pins cannot be given back"), contextlib.ExitStack() as each:
+            while self._outputs:
+                each.callback(self._let_go, self._outputs.pop())
 
     @abstractmethod
-    def _do_set(self, i: int, duty: float) -> None: ...
+    def _drive(self, output: Any, duty: float) -> None: ...  # noqa: ANN401 - the libraries have no types
+
+    @abstractmethod
+    def _let_go(self, output: Any) -> None: ...  # noqa: ANN401
 
 
 class PwmioLight(Light):
     """A light of three ``pwmio.PWMOut`` (duty cycle 0 … 65535), red, green, blue."""
 
-    def __init__(self, outputs: Sequence[Any]) -> None:
-        self._outputs = tuple(outputs)
+    def _drive(self, output: Any, duty: float) -> None:  # noqa: ANN401
+        output.duty_cycle = round(duty * FULL)
 
-    def close(self) -> None:
-        """Let go of the pins."""
-        for output in self._outputs:
-            output.deinit()
-
-    def _do_set(self, i: int, duty: float) -> None:
-        self._outputs[i].duty_cycle = round(duty * FULL)
+    def _let_go(self, output: Any) -> None:  # noqa: ANN401
+        output.deinit()
 
 
 class GpiozeroLight(Light):
     """A light of three ``gpiozero.PWMLED`` (value 0 … 1), red, green, blue."""
 
-    def __init__(self, leds: Sequence[Any]) -> None:
-        self._leds = tuple(leds)
+    def _drive(self, output: Any, duty: float) -> None:  # noqa: ANN401
+        output.value = duty
 
-    def close(self) -> None:
-        """Let go of the pins."""
-        for led in self._leds:
-            led.close()
+    def _let_go(self, output: Any) -> None:  # noqa: ANN401
+        output.close()
 
-    def _do_set(self, i: int, duty: float) -> None:
-        self._leds[i].value = duty
+
+@contextlib.contextmanager
+def _in_words(what: str) -> Iterator[None]:
+    """Turn whatever the GPIO libraries raise into a LightError: their errors have no common base."""
+    try:
+        yield
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise LightError(f"{what}: {reason}.", CHECK_PINS) from error
