@@ -71,7 +71,7 @@ class Instrument(ABC):
         if channels is None:
             return self.channels
         wanted = set(channels)
-        unknown = sorted(wanted - set(self.channels))
+        unknown = sorted(str(c) for c in wanted if c not in self.channels)
         if unknown or not wanted:
             what = f"There is no channel {', '.join(unknown)}." if unknown else "No channel was asked for."
             raise UnknownChannel(what, f"The channels are {', '.join(self.channels)}.")
@@ -128,7 +128,7 @@ def _is_row(values: object, length: int) -> bool:
 
 
 def _duty(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < math.inf:
         raise BadInput(f"{name} is {value!r}, which is no finite number.", "Give a duty from 0 to 1.")
     if not 0 <= value <= 1:
         raise BadInput(f"{name} is {value}, outside 0 to 1.", "Give a duty from 0 to 1.")

@@ -49,4 +49,5 @@ def _wrong(record: Mapping[str, Any]) -> str | None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    # compared, for math.isfinite fails on an integer beyond every float
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
