@@ -48,17 +48,25 @@ def open_pi(settings: InstrumentSettings) -> Bench:
 
 
 def _lock() -> Callable[[], None]:
-    folder = next(f for f in LOCK_FOLDERS if os.access(f, os.W_OK))
-    handle = os.open(folder / "retrolux.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    with contextlib.ExitStack() as undo:
+        try:
+            handle = _open_lock(next(f for f in LOCK_FOLDERS if os.access(f, os.W_OK)) / "retrolux.lock")
+            undo.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InstrumentBusy(
+                "Another process owns this machine's light and sensor.",
+                "Stop it (systemctl stop retrolux), or ask it over HTTP: --device http://127.0.0.1:8000.",
+            ) from error
+        return undo.pop_all().close
+
+
+def _open_lock(path: Path) -> int:
+    """Open the lock to read, which locking needs no more than: another user's file could not be opened to write."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise InstrumentBusy(
-            "Another process owns this machine's light and sensor.",
-            "Stop it (systemctl stop retrolux), or ask it over HTTP: --device http://127.0.0.1:8000.",
-        ) from error
-    return lambda: os.close(handle)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
 def _import(name: str) -> Any:  # noqa: ANN401 - modules without types
