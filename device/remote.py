@@ -1,13 +1,15 @@
 """Another Retrolux, or any Claude-Light, as an instrument."""
 
+import base64
+import http.client
 import json
 import time
 import urllib.error
 import urllib.request
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
-from retrolux.device.errors import RemoteError
+from retrolux.device.errors import RemoteError, UnknownDevice
 from retrolux.device.identity import new_id
 from retrolux.device.instrument import Instrument
 from retrolux.device.measurement import REFERENCE, Exposure, Measurement
@@ -26,14 +28,14 @@ class Remote(Instrument):
     Parameters
     ----------
     url : str
-        Such as ``http://host:8000``.
+        Such as ``http://host:8000``; a user and a password in it are sent as basic authentication, and never shown.
     timeout : float
         Seconds to wait for an answer.
     """
 
     def __init__(self, url: str, timeout: float = 30) -> None:
-        self._url = url.rstrip("/").removesuffix("/api")
-        super().__init__(_without_credentials(self._url))
+        self._url, self._headers = _split_credentials(url.rstrip("/").removesuffix("/api"))
+        super().__init__(self._url)
         self._timeout = timeout
         self._is_retrolux: bool | None = None
 
@@ -47,7 +49,7 @@ class Remote(Instrument):
     def _ask_retrolux(self, inputs: tuple[float, ...], channels: tuple[str, ...]) -> dict[str, Any] | None:
         body = json.dumps({"inputs": dict(zip(self.inputs, inputs, strict=True)), "channels": list(channels)})
         request = urllib.request.Request(  # noqa: S310 - the factory lets only http and https in
-            f"{self._url}/v1/measure", body.encode(), {"Content-Type": "application/json"}
+            f"{self._url}/v1/measure", body.encode(), {"Content-Type": "application/json"} | self._headers
         )
         try:
             record = self._fetch(request)
@@ -62,7 +64,7 @@ class Remote(Instrument):
     def _ask_claude_light(self, inputs: tuple[float, ...]) -> dict[str, Any]:
         query = urlencode(dict(zip(self.inputs, inputs, strict=True)))
         try:
-            return self._fetch(urllib.request.Request(f"{self._url}/api?{query}"))  # noqa: S310
+            return self._fetch(urllib.request.Request(f"{self._url}/api?{query}", None, self._headers))  # noqa: S310
         except urllib.error.HTTPError as error:
             raise self._refused(error) from error
 
@@ -72,7 +74,7 @@ class Remote(Instrument):
                 document = json.loads(answer.read(LARGEST_ANSWER))
         except urllib.error.HTTPError:
             raise
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", None) or error
             raise RemoteError(f"{self.name} does not answer as an instrument: {reason}.", CHECK_ADDRESS) from error
         if not isinstance(document, dict):
@@ -84,7 +86,7 @@ class Remote(Instrument):
         try:
             problem = json.loads(error.read(LARGEST_ANSWER))
             return RemoteError(f"{self.name} says: {problem['detail']}", str(problem["remedy"]))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, http.client.HTTPException):
             return RemoteError(f"{self.name} answered {error.code} {error.reason}.", CHECK_ADDRESS)
         finally:
             error.close()
@@ -95,7 +97,7 @@ class Remote(Instrument):
             outputs = {c: int(record["out"][c]) for c in channels}
             named = record.get("saturated", ())
             return Measurement(
-                inputs=tuple(float(v) for v in record["in"]),
+                inputs=self.checked_inputs(record["in"]),
                 outputs=outputs,
                 time=float(record.get("time", when)),
                 device=f"{self.name} ({record['device']})" if "device" in record else self.name,
@@ -104,7 +106,7 @@ class Remote(Instrument):
                 saturated=tuple(c for c, v in outputs.items() if c in named or v >= exposure.ceiling),
                 elapsed=float(record.get("elapsed", elapsed)),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RemoteError(f"{self.name} does not answer with a reading: {error!r}.", CHECK_ADDRESS) from error
 
     def _do_dark(self) -> None:
@@ -117,6 +119,12 @@ class Remote(Instrument):
         """Do nothing: no connection is kept."""
 
 
-def _without_credentials(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+def _split_credentials(url: str) -> tuple[str, dict[str, str]]:
+    """Return the address without user and password, and the header that says them (RFC 7617)."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise UnknownDevice("The address of the device is malformed.", CHECK_ADDRESS) from error
+    credentials, at, host = parts.netloc.rpartition("@")
+    header = "Basic " + base64.b64encode(unquote(credentials).encode()).decode()
+    return urlunsplit(parts._replace(netloc=host)), {"Authorization": header} if at else {}
