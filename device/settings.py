@@ -9,6 +9,8 @@ GAINS = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 """The sensor's gain steps (AS7341 datasheet page 37)."""
 
 RESERVED_ASTEP = 65535
+BACKENDS = ("auto", "blinka", "gpiozero")
+"""Which library drives the light's pins; ``auto`` takes Blinka, else gpiozero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ class InstrumentSettings:
 
     def __post_init__(self) -> None:
         _check(self.exposure)
+        _check_light((self.red, self.green, self.blue), self.pwm_backend)
 
 
 def _check(exposure: Exposure) -> None:
@@ -53,3 +56,10 @@ def _check(exposure: Exposure) -> None:
         )
     if exposure.atime == exposure.astep == 0:
         raise BadInput("atime and astep are both 0, which the sensor forbids.", "Make one of them at least 1.")
+
+
+def _check_light(pins: tuple[int, ...], backend: str) -> None:
+    if backend not in BACKENDS:
+        raise BadInput(f"There is no PWM backend {backend!r}.", f"The backends are {', '.join(BACKENDS)}.")
+    if len(set(pins)) < len(pins):
+        raise BadInput(f"The light's pins {pins} are not three.", "Give each colour a pin of its own.")
