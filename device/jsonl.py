@@ -1,9 +1,11 @@
 """Append-only JSON Lines: a line is on disk before it is acknowledged, and a torn one never spoils the rest."""
 
+import errno
 import fcntl
 import json
 import logging
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +43,7 @@ class Repair:
 class JsonLines:
     """A file of JSON objects, one a line, to which lines are only ever appended.
 
-    Two processes may share a file: each append is made under a lock, from the end of the last whole line.
+    Threads and processes may share a file: each append is made under a lock, from the end of the last whole line.
 
     Parameters
     ----------
@@ -51,11 +53,12 @@ class JsonLines:
     Raises
     ------
     LogUnwritable
-        When the file cannot be opened for writing.
+        When the file cannot be opened for writing, or ends in something that is no part of a log; it is left as it is.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._one_at_a_time = threading.Lock()  # the file's lock holds off other processes, not other threads
         self._file = _open(path)
         self.repair: Repair | None
         try:
@@ -72,15 +75,20 @@ class JsonLines:
         ------
         LogUnwritable
             When it could not be brought to disk; what was written of it is taken back.
+        InstrumentClosed
+            When the file is closed.
+        ValueError, TypeError
+            When the record has no JSON form, as NaN has none; nothing was written.
         """
-        self.check()
         line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        try:
-            with _locked(self._file):
-                _repair(self._file)  # of another process that died while it wrote
-                _append(self._file, line)
-        except OSError as error:
-            raise _unwritable(self.path, error) from error
+        with self._one_at_a_time:
+            self.check()
+            try:
+                with _locked(self._file):
+                    _repair(self._file)  # of another process that died while it wrote
+                    _append(self._file, line)
+            except OSError as error:
+                raise _unwritable(self.path, error) from error
 
     def check(self) -> None:
         """Raise InstrumentClosed where the file is closed, LogUnwritable where it is gone from its place."""
@@ -91,9 +99,10 @@ class JsonLines:
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        with self._one_at_a_time:
+            if self._file >= 0:
+                os.close(self._file)
+                self._file = -1
 
     def __enter__(self) -> Self:
         return self
@@ -196,6 +205,8 @@ def _repair(file: int) -> Repair | None:
         os.pwrite(file, b"\n", end)
         dropped = b""
     else:
+        if not tail.startswith((b"{", b"\0")):  # a record's beginning, or what a crash may leave of one
+            raise OSError(errno.EINVAL, "its end is no part of a log")
         os.ftruncate(file, start)
         dropped = tail
     os.fdatasync(file)
