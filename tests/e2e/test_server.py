@@ -14,6 +14,9 @@ from retrolux.device.log import read_records
 from tests.e2e.conftest import COMMAND, Start
 
 
+DARK, SLOPES = (1400, 1100, 600), (29145, 63489, 30201)  # counts at 630, 515 and 445 nm for R, G and B
+
+
 def get(url: str) -> Any:
     with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
@@ -22,18 +25,19 @@ def get(url: str) -> Any:
 def test_32_clients_each_get_the_answer_to_their_own_question(start: Start) -> None:
     _, url = start()
 
-    def ask(i: int) -> list[tuple[list[float], list[float], int]]:
+    def ask(i: int) -> list[tuple[list[float], list[float], dict[str, int]]]:
         asked = [[round(i / 31, 6), round(((7 * i + k) % 32) / 40, 6), round(k / 8, 6)] for k in range(8)]
         answers = [get(f"{url}/api?R={r}&G={g}&B={b}") for r, g, b in asked]
-        return [(a, d["in"], d["out"]["515nm"]) for a, d in zip(asked, answers, strict=True)]
+        return [(a, d["in"], d["out"]) for a, d in zip(asked, answers, strict=True)]
 
     with ThreadPoolExecutor(32) as pool:
         rows = [row for result in pool.map(ask, range(32)) for row in result]
     assert len(rows) == 256
-    for asked, answered, green in rows:
+    for asked, answered, out in rows:
         assert answered == asked
-        expected = min(1212 + 264 * asked[0] + 63452 * asked[1] + 324 * asked[2], 65535)
-        assert abs(green - expected) < 0.1 * expected  # out belongs to its own in, not to a neighbour's
+        for channel, dark, slope, duty in zip(("630nm", "515nm", "445nm"), DARK, SLOPES, asked, strict=True):
+            expected = min(dark + slope * duty, 65535)
+            assert abs(out[channel] - expected) < 1500 + 0.05 * expected  # out belongs to its own in
 
 
 def test_sigterm_finishes_ends_well_and_keeps_the_log(start: Start, tmp_path: Path) -> None:

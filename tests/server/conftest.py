@@ -1,6 +1,7 @@
 """A laboratory in a folder of its own, and the command line run in it."""
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -79,12 +80,20 @@ def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
         yield lab
 
 
+@pytest.fixture(scope="session")
+def saved(readings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of linear, PLS and mixture models of these readings; copy it."""
+    lab = Laboratory(Config(state=tmp_path_factory.mktemp("saved")))
+    data, device = lab.dataset(readings)
+    for model in lab.fit(data, QUICK):
+        lab.store.save(model, device)
+    return lab.store.folder
+
+
 @pytest.fixture
-def fitted(laboratory: Laboratory, readings: Path) -> Laboratory:
+def fitted(laboratory: Laboratory, saved: Path) -> Laboratory:
     """A laboratory with saved linear, PLS and mixture models."""
-    data, device = laboratory.dataset(readings)
-    for model in laboratory.fit(data, QUICK):
-        laboratory.store.save(model, device)
+    shutil.copytree(saved, laboratory.store.folder)
     return laboratory
 
 
