@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -81,7 +82,8 @@ class Dataset:
         Returns
         -------
         Dataset
-            Its outputs are the channels that every record has, in the order of the first.
+            Its outputs are the channels that most records have, in the order of their first appearance; records that
+            lack one of them are left out.
 
         Raises
         ------
@@ -90,9 +92,11 @@ class Dataset:
         MixedSettings
             For several settings without calibrated ratios.
         """
-        rows = list(records)
+        every = list(records)
+        _inputs(every)
+        channels = _usual_channels(every)
+        rows = [row for row in every if all(name in row["out"] for name in channels)]
         inputs = _inputs(rows)
-        channels = _common_channels(rows)
         raw = np.array([[_number(r["out"][c], i) for c in channels] for i, r in enumerate(rows, 1)], dtype=np.float64)
         settings = [[Setting.of(r, c) for c in channels] for r in rows]
         scale = scales({s for row in settings for s in row}, gain_ratios)
@@ -154,12 +158,12 @@ def _inputs(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
     return np.array([[_number(v, i) for v in row["in"]] for i, row in enumerate(rows, 1)], dtype=np.float64)
 
 
-def _common_channels(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    seen = list(dict.fromkeys(name for row in rows for name in row["out"]))
-    common = tuple(str(name) for name in seen if all(name in row["out"] for row in rows))
-    if not common:
-        raise BadData("No channel occurs in every reading.", "Fit readings of the same channels together.")
-    return common
+def _usual_channels(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    seen = Counter(str(name) for row in rows for name in row["out"])
+    usual = tuple(name for name, n in seen.items() if 2 * n > len(rows))
+    if not any(all(name in row["out"] for name in usual) for row in rows if usual):
+        raise BadData("The readings have no channels in common.", "Fit readings of the same channels together.")
+    return usual
 
 
 def _number(value: object, row: int) -> float:

@@ -1,5 +1,6 @@
 """From the log's records to the arrays that models work on: the one seam between the two rooms."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from retrolux.device.measurement import INPUTS, Measurement
 from retrolux.models.dataset import Dataset
 from retrolux.server.errors import MixedDevices
 
+_logger = logging.getLogger(__name__)
+
 GainRatios = Mapping[float, float] | None
 
 
-def load_dataset(path: Path, *, only: str | None = None, gain_ratios: GainRatios = None) -> tuple[Dataset, str]:
+def load_dataset(path: Path, *, only: str | None = None, gain_ratios: _logger = logging.getLogger(__name__)
+
+GainRatios = None) -> tuple[Dataset, str]:
     """Read a log and return its columns and the instrument that made it.
 
     Parameters
@@ -34,7 +39,9 @@ def load_dataset(path: Path, *, only: str | None = None, gain_ratios: GainRatios
 
 
 def to_dataset(
-    records: Sequence[Mapping[str, Any]], *, source: str, only: str | None = None, gain_ratios: GainRatios = None
+    records: Sequence[Mapping[str, Any]], *, source: str, only: str | None = None, gain_ratios: _logger = logging.getLogger(__name__)
+
+GainRatios = None
 ) -> tuple[Dataset, str]:
     """Return the columns of these records and the one instrument that made them; see :func:`load_dataset`."""
     chosen = [r for r in records if only is None or r.get("device") == only]
@@ -44,10 +51,15 @@ def to_dataset(
             f"{source} holds readings of several instruments: {', '.join(devices)}.",
             "Choose one with --only DEVICE, or keep a log for each.",
         )
-    return Dataset.from_records(chosen, gain_ratios=gain_ratios), (devices or ["unknown"])[0]
+    data = Dataset.from_records(chosen, gain_ratios=gain_ratios)
+    if len(data) < len(chosen):
+        _logger.warning("%s: %d readings lack some of the channels; left out.", source, len(chosen) - len(data))
+    return data, (devices or ["unknown"])[0]
 
 
-def mean_counts(readings: Sequence[Measurement], gain_ratios: GainRatios = None) -> dict[str, float]:
+def mean_counts(readings: Sequence[Measurement], gain_ratios: _logger = logging.getLogger(__name__)
+
+GainRatios = None) -> dict[str, float]:
     """Return each channel's mean over readings, in counts at the reference exposure."""
     data = Dataset.from_records([m.to_record() for m in readings], input_names=INPUTS, gain_ratios=gain_ratios)
     return dict(zip(data.output_names, np.mean(data.outputs, axis=0).tolist(), strict=True))

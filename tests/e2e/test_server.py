@@ -13,7 +13,6 @@ from retrolux.device.factory import open_instrument
 from retrolux.device.log import read_records
 from tests.e2e.conftest import COMMAND, Start
 
-
 DARK, SLOPES = (1400, 1100, 600), (29145, 63489, 30201)  # counts at 630, 515 and 445 nm for R, G and B
 
 
