@@ -112,8 +112,10 @@ class Chip:
             return
         done = int((now - self._started) // (AUTOZERO + self.integration))
         if done > self._frames:
-            self._frames = done
+            first, self._frames = not self._frames, done
             self._integrate(self._started + done * (AUTOZERO + self.integration) - self.integration)
+            if first:  # the driver's single channels read a new start's data without ASTATUS
+                self._latched = self._frame
 
     def _integrate(self, begun: float) -> None:
         flux = self._optics.flux(begun, self.integration)
