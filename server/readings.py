@@ -17,9 +17,7 @@ _logger = logging.getLogger(__name__)
 GainRatios = Mapping[float, float] | None
 
 
-def load_dataset(path: Path, *, only: str | None = None, gain_ratios: _logger = logging.getLogger(__name__)
-
-GainRatios = None) -> tuple[Dataset, str]:
+def load_dataset(path: Path, *, only: str | None = None, gain_ratios: GainRatios = None) -> tuple[Dataset, str]:
     """Read a log and return its columns and the instrument that made it.
 
     Parameters
@@ -39,9 +37,7 @@ GainRatios = None) -> tuple[Dataset, str]:
 
 
 def to_dataset(
-    records: Sequence[Mapping[str, Any]], *, source: str, only: str | None = None, gain_ratios: _logger = logging.getLogger(__name__)
-
-GainRatios = None
+    records: Sequence[Mapping[str, Any]], *, source: str, only: str | None = None, gain_ratios: GainRatios = None
 ) -> tuple[Dataset, str]:
     """Return the columns of these records and the one instrument that made them; see :func:`load_dataset`."""
     chosen = [r for r in records if only is None or r.get("device") == only]
@@ -57,9 +53,7 @@ GainRatios = None
     return data, (devices or ["unknown"])[0]
 
 
-def mean_counts(readings: Sequence[Measurement], gain_ratios: _logger = logging.getLogger(__name__)
-
-GainRatios = None) -> dict[str, float]:
+def mean_counts(readings: Sequence[Measurement], gain_ratios: GainRatios = None) -> dict[str, float]:
     """Return each channel's mean over readings, in counts at the reference exposure."""
     data = Dataset.from_records([m.to_record() for m in readings], input_names=INPUTS, gain_ratios=gain_ratios)
     return dict(zip(data.output_names, np.mean(data.outputs, axis=0).tolist(), strict=True))
