@@ -4,14 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.table import Table
 
 from retrolux.models.model import Model
 from retrolux.models.registry import METHODS
 from retrolux.models.solution import Solution
 from retrolux.server import answers
 from retrolux.server.cli import options
-from retrolux.server.cli.printing import answers_table, print_json, print_table, progress_bar, remarks, say
+from retrolux.server.cli.printing import answers_table, new_table, print_json, print_table, progress_bar, remarks, say
 from retrolux.server.laboratory import Laboratory, available_methods
 
 one_model = click.option(
@@ -91,7 +90,8 @@ def predict(
     if as_json:
         print_json(result)
         return
-    table = Table(title=f"predicted by {model}", title_justify="left")
+    table = new_table(f"predicted by {model}")
+    table.show_lines = False
     table.add_column("channel")
     table.add_column("counts", justify="right")
     for channel, counts in result["predicted"].items():

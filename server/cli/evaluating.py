@@ -10,7 +10,7 @@ from retrolux.models.evaluation import evaluate as run_evaluation
 from retrolux.models.registry import METHODS
 from retrolux.server.cli import options
 from retrolux.server.cli.fitting import say_what_is_left_out
-from retrolux.server.cli.printing import print_json, print_table, progress_bar, say
+from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.laboratory import Laboratory, available_methods
 
 log_path = click.Path(path_type=Path)
@@ -67,8 +67,8 @@ def evaluate(
 
 def _table(result: dict[str, Any]) -> Table:
     first = next(iter(result["models"].values()))
-    table = Table(title="inputs recovered from outputs", title_justify="left", show_lines=True)
-    for heading in ("model", "input", "RMSE", "R²", "90 % interval covers", "fit s", "invert ms"):
+    table = new_table("inputs recovered from outputs")
+    for heading in ("model", "input", "RMSE", "R²", "90 % covers", "fit s", "invert ms"):
         table.add_column(heading, justify="left" if heading in {"model", "input"} else "right")
     for method, score in result["models"].items():
         inputs = list(first["rmse"])

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from retrolux.models.registry import METHODS
 from retrolux.server.cli import options
-from retrolux.server.cli.printing import print_json, print_table, progress_bar, say
+from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.fitting import fit_and_save
 from retrolux.server.laboratory import Laboratory, available_methods
 
@@ -44,7 +43,7 @@ def _print(lab: Laboratory, result: dict[str, object], as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
-    table = Table(title=f"models in {lab.store.folder}", title_justify="left")
+    table = new_table(f"models in {lab.store.folder}")
     for heading in ("model", "readings", "inputs", "outputs"):
         table.add_column(heading)
     for entry in lab.store.entries():

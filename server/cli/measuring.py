@@ -7,7 +7,7 @@ from rich.table import Table
 
 from retrolux.device.measurement import INPUTS, Measurement
 from retrolux.server.cli import options
-from retrolux.server.cli.printing import print_json, print_table, progress_bar, say
+from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.collect import Plan, find_run
 from retrolux.server.collect import collect as run_collection
 from retrolux.server.laboratory import Laboratory
@@ -44,7 +44,8 @@ def measure(
 
 def _reading_table(reading: Measurement) -> Table:
     setting = ", ".join(f"{name} {value:g}" for name, value in zip(INPUTS, reading.inputs, strict=True))
-    table = Table(title=f"{setting} on {reading.device}", title_justify="left")
+    table = new_table(f"{setting} on {reading.device}")
+    table.show_lines = False
     table.add_column("channel")
     table.add_column("counts", justify="right")
     for channel, counts in reading.outputs.items():

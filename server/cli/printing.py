@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -45,14 +46,19 @@ def progress_bar(what: str, total: float) -> Iterator[Any]:
         yield update
 
 
+def new_table(title: str) -> Table:
+    """Return an empty table in the style of all of them, narrow enough for a terminal of 80 columns."""
+    return Table(title=title, title_justify="left", title_style="bold", show_lines=True, box=box.HORIZONTALS)
+
+
 def answers_table(answers: Sequence[Row], title: str) -> Table:
     """Return the table of answers: a method's inputs beside what was asked, predicted and measured."""
     played = any("measured" in a for a in answers)
-    table = Table(title=title, title_justify="left", show_lines=True)
+    table = new_table(title)
     table.add_column("method")
-    table.add_column("inputs ± sd")
+    table.add_column("inputs ± sd", no_wrap=True)
     for heading in ("channel", "asked", "predicted") + (("measured", "error %") if played else ()):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right", no_wrap=True)
     for answer in answers:
         table.add_row(*_cells(answer, played=played))
     return table
