@@ -1,6 +1,7 @@
 """The methods by name; each one's module, and the libraries behind it, are imported only when asked for."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,13 @@ METHODS = ("linear", "pls", "gmm", "forest")
 """The four methods of the paper, in the order in which they are shown."""
 
 _CLASSES = {"linear": "LinearModel", "pls": "PlsModel", "gmm": "GmmModel", "forest": "ForestModel"}
+
+_OPTIONAL = {"forest": "ForestDiffusion"}
+
+
+def available() -> tuple[str, ...]:
+    """Return the methods whose libraries are installed; none of them is imported."""
+    return tuple(m for m in METHODS if m not in _OPTIONAL or find_spec(_OPTIONAL[m]) is not None)
 
 
 def create(method: str, **options: Any) -> Model:  # noqa: ANN401 - each method's class names its own

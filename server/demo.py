@@ -7,7 +7,8 @@ from typing import Any
 from retrolux.device.designs import design
 from retrolux.device.identity import new_id
 from retrolux.models.dataset import Dataset
-from retrolux.server.laboratory import FitReport, Laboratory, available_methods
+from retrolux.models.registry import available
+from retrolux.server.laboratory import FitReport, Laboratory
 from retrolux.server.readings import to_dataset
 
 TARGET = {"445nm": 2.0**14, "515nm": 2.0**14, "630nm": 2.0**14}
@@ -43,7 +44,7 @@ class Demo:
     def run(self) -> list[dict[str, Any]]:
         """Return each method's answer to :data:`TARGET`, with what the instrument measured for it."""
         data = self._collect()
-        methods = available_methods()
+        methods = available()
         return [self._answer(method, data, self._share(k, len(methods))) for k, method in enumerate(methods)]
 
     def _collect(self) -> Dataset:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from retrolux.models.dataset import Dataset
-from retrolux.server.laboratory import Laboratory, available_methods
+from retrolux.models.registry import available
+from retrolux.server.laboratory import Laboratory
 
 
 def fit_and_save(  # noqa: PLR0913, PLR0917 - a job's parameters
@@ -22,7 +23,7 @@ def fit_and_save(  # noqa: PLR0913, PLR0917 - a job's parameters
     report : callable
         Called with the fraction of the whole that is done, 0 … 1.
     """
-    chosen = methods or available_methods()
+    chosen = methods or available()
     for i, method in enumerate(chosen):
         (model,) = laboratory.fit(data, [method], seed=seed, report=_share(report, i, len(chosen)))
         laboratory.store.save(model, device)

@@ -13,7 +13,6 @@ from retrolux.device.measurement import Measurement
 from retrolux.device.recording import Recorder
 from retrolux.models import registry
 from retrolux.models.dataset import Dataset
-from retrolux.models.errors import MissingLibrary
 from retrolux.models.model import Model, Progress
 from retrolux.models.solution import Solution
 from retrolux.server.config import Config
@@ -104,7 +103,7 @@ class Laboratory:
         MissingLibrary
             When a method was named whose library is not installed.
         """
-        chosen = methods or available_methods()
+        chosen = methods or registry.available()
         return [registry.create(m).fit(data, seed=seed, progress=_progress(m, report)) for m in chosen]
 
     def model(
@@ -151,19 +150,6 @@ class Laboratory:
 def error_percent(target: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float | None]:
     """Return 100 (measured − target) / target of each channel of the target that was measured."""
     return {c: 100 * (measured[c] - t) / t if t else None for c, t in target.items() if c in measured}
-
-
-def available_methods() -> tuple[str, ...]:
-    """Return the methods whose libraries are installed."""
-    return tuple(m for m in registry.METHODS if _is_available(m))
-
-
-def _is_available(method: str) -> bool:
-    try:
-        registry.create(method)
-    except MissingLibrary:
-        return False
-    return True
 
 
 def _progress(method: str, report: FitReport | None) -> Progress | None:

@@ -6,12 +6,12 @@ from typing import Any
 import click
 
 from retrolux.models.model import Model
-from retrolux.models.registry import METHODS
+from retrolux.models.registry import METHODS, available
 from retrolux.models.solution import Solution
 from retrolux.server import answers
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import answers_table, new_table, print_json, print_table, progress_bar, remarks, say
-from retrolux.server.laboratory import Laboratory, available_methods
+from retrolux.server.laboratory import Laboratory
 
 one_model = click.option(
     "--model", type=click.Choice(METHODS), default="gmm", show_default=True, help="Which method answers."
@@ -49,7 +49,7 @@ def invert(
 ) -> None:
     """Which inputs give these counts? For example: retrolux invert 445nm=16384 515nm=16384 630nm=16384."""
     wanted = options.assignments(target)
-    methods = available_methods() if model == "all" else (model,)
+    methods = available() if model == "all" else (model,)
     found: list[dict[str, Any]] = []
     with Laboratory(options.configured(config_path, device, instrument=verify)) as lab:
         for method in methods:

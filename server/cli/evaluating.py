@@ -7,11 +7,11 @@ import click
 from rich.table import Table
 
 from retrolux.models.evaluation import evaluate as run_evaluation
-from retrolux.models.registry import METHODS
+from retrolux.models.registry import METHODS, available
 from retrolux.server.cli import options
 from retrolux.server.cli.fitting import say_what_is_left_out
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
-from retrolux.server.laboratory import Laboratory, available_methods
+from retrolux.server.laboratory import Laboratory
 
 log_path = click.Path(path_type=Path)
 
@@ -46,7 +46,7 @@ def evaluate(
 ) -> None:
     """Recover the inputs of TEST's readings from their outputs, by models that learnt from TRAIN."""
     lab = Laboratory(options.configured(config_path))
-    chosen = tuple(m.strip() for m in models.split(",")) if models else available_methods()
+    chosen = tuple(m.strip() for m in models.split(",")) if models else available()
     say_what_is_left_out(chosen, asked=bool(models))
     columns = tuple(c.strip() for c in targets.split(","))
     known, unseen = lab.dataset(train, only)[0], lab.dataset(test, only)[0]

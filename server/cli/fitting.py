@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from retrolux.models.registry import METHODS
+from retrolux.models.registry import METHODS, available
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.fitting import fit_and_save
-from retrolux.server.laboratory import Laboratory, available_methods
+from retrolux.server.laboratory import Laboratory
 
 
 @click.command()
@@ -24,7 +24,7 @@ def fit(
     """Fit models to the readings of LOG and save them as plain data."""
     lab = Laboratory(options.configured(config_path))
     data, device = lab.dataset(log, only)
-    chosen = models or available_methods()
+    chosen = models or available()
     say_what_is_left_out(chosen, asked=bool(models))
     params = {"log": str(log.resolve()), "models": list(chosen), "seed": seed}
     with lab.journal.job("fit", params) as result, progress_bar("fitting", 1.0) as update:
