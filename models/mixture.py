@@ -89,8 +89,8 @@ class MixtureGiven(Conditional):
     """Some columns of a mixture given others.
 
     A component's conditional covariance is that of a regression on as many columns as are given. With
-    ``p = given + 1`` it is multiplied by ``n_k / (n_k − p)``, which makes it unbiased, and by ``1 + p / n_k``, the share
-    of the regression's own uncertainty in a prediction, averaged over the readings.
+    ``p = given + 1`` it is multiplied by ``n_k / (n_k − p)``, which makes it unbiased, and by ``1 + p / n_k``, the
+    share of the regression's own uncertainty in a prediction, averaged over the readings.
     """
 
     mixture: Mixture

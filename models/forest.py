@@ -1,0 +1,51 @@
+"""``forest``: ForestDiffusion's flow about a line."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, ClassVar
+
+from retrolux.models import readings
+from retrolux.models.conditional import Conditional, Fit
+from retrolux.models.flow import FlowSettings
+from retrolux.models.line_and_flow import FlowGiven
+from retrolux.models.method import Method, Names
+from retrolux.models.model import Progress
+
+
+class ForestModel(Method):
+    """The distribution of inputs given outputs, and the reverse, as a flow learnt by boosted trees about a line.
+
+    One fit for each pattern of columns, kept once made. Trees alone would have to build a slope out of steps; the line
+    spares them that, and they learn what it does not say: the shape of the scatter and the bends.
+
+    Parameters
+    ----------
+    targets : sequence of str, optional
+        See :class:`Method`.
+    settings : FlowSettings or mapping, optional
+        Size of the flow.
+    """
+
+    method: ClassVar[str] = "forest"
+    fit_class: ClassVar[type[Fit]] = FlowGiven
+    libraries: ClassVar[Names] = ("ForestDiffusion", "xgboost")
+    spare: ClassVar[int] = 7
+
+    def __init__(
+        self, *, targets: tuple[str, ...] | None = None, settings: FlowSettings | Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(targets=targets)
+        self.settings = settings if isinstance(settings, FlowSettings) else FlowSettings(**(settings or {}))
+
+    def _options(self) -> dict[str, Any]:
+        return super()._options() | {"settings": asdict(self.settings)}
+
+    def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:
+        fit = self._kept(given, wanted, lambda: self._learn_flow(given, wanted, progress))
+        assert isinstance(fit, FlowGiven)  # noqa: S101 - for the type checker
+        return fit
+
+    def _learn_flow(self, given: Names, wanted: Names, progress: Progress | None) -> FlowGiven:
+        table = readings.complete(self.data, given + wanted, len(self.input_names) + self.spare)
+        x, y = table[:, : len(given)], table[:, len(given) :]
+        return FlowGiven.learn(x, y, self.settings, seed=self.seed, progress=progress)
