@@ -58,6 +58,7 @@ class JsonLines:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._place = path.absolute()  # the working directory may change
         self._one_at_a_time = threading.Lock()  # the file's lock holds off other processes, not other threads
         self._file = _open(path)
         self.repair: Repair | None
@@ -91,11 +92,16 @@ class JsonLines:
                 raise _unwritable(self.path, error) from error
 
     def check(self) -> None:
-        """Raise InstrumentClosed where the file is closed, LogUnwritable where it is gone from its place."""
+        """Raise InstrumentClosed where the file is closed, LogUnwritable where no line could be added.
+
+        That is where the file is gone from its place, or its disk is full or read-only; nothing is written to see.
+        """
         if self._file < 0:
             raise InstrumentClosed(f"{self.path} is closed.", "Open it again.")
-        if os.fstat(self._file).st_nlink == 0:
-            raise LogUnwritable(f"{self.path} was deleted while it was in use.", "Start again; a new one is made.")
+        if gone := _gone(self._place, self._file):
+            raise LogUnwritable(f"{self.path} was {gone} while it was in use.", "Start again; a new one is made.")
+        if (reason := _full(self._file)) is not None:
+            raise _unwritable(self.path, OSError(reason, os.strerror(reason)))
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -116,7 +122,7 @@ class JsonLines:
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield line numbers, from 1, and objects.
 
-    A torn last line, one without a newline that is no JSON, is left out, and a warning is logged.
+    A torn last line, a record's beginning without a newline, is left out, and a warning is logged.
 
     Raises
     ------
@@ -129,7 +135,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                 record = _parse(line)
                 if record is not None:
                     yield number, record
-                elif line.endswith(b"\n"):
+                elif line.endswith(b"\n") or not _is_torn(line):
                     raise LogUnreadable(
                         f"{path}, line {number} is no JSON object.", "Correct or remove that line; the rest is whole."
                     )
@@ -183,6 +189,25 @@ class _locked:  # noqa: N801 - reads as a verb
         fcntl.flock(self._file, fcntl.LOCK_UN)
 
 
+def _gone(place: Path, file: int) -> str | None:
+    """Say what became of an open file, None where it is still the one at its place."""
+    here = os.fstat(file)
+    if here.st_nlink == 0:
+        return "deleted"
+    try:
+        return None if os.path.samestat(here, place.stat()) else "replaced"
+    except OSError:
+        return "moved"
+
+
+def _full(file: int) -> int | None:
+    """Return the errno with which a write must fail, as far as the disk tells; some disks tell nothing (0 blocks)."""
+    disk = os.fstatvfs(file)
+    if disk.f_flag & os.ST_RDONLY:
+        return errno.EROFS
+    return errno.ENOSPC if disk.f_blocks and not disk.f_bfree else None
+
+
 def _append(file: int, line: bytes) -> None:
     end = os.lseek(file, 0, os.SEEK_END)
     try:
@@ -205,12 +230,17 @@ def _repair(file: int) -> Repair | None:
         os.pwrite(file, b"\n", end)
         dropped = b""
     else:
-        if not tail.startswith((b"{", b"\0")):  # a record's beginning, or what a crash may leave of one
+        if not _is_torn(tail):
             raise OSError(errno.EINVAL, "its end is no part of a log")
         os.ftruncate(file, start)
         dropped = tail
     os.fdatasync(file)
     return Repair(_count_lines(file, start) + 1, dropped)
+
+
+def _is_torn(tail: bytes) -> bool:
+    """Whether this may be what an interruption left of a line: its beginning, or the zeros of a power failure."""
+    return tail.startswith(b"{") or not tail.strip(b"\0")
 
 
 def _last_line(file: int, end: int) -> tuple[bytes, int]:
