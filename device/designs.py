@@ -31,12 +31,14 @@ def design(kind: str, n: int, seed: int = 0, inputs: int = 3) -> list[tuple[floa
     Raises
     ------
     BadInput
-        When there is no such design, or n is too small for it.
+        When there is no such design, n is too small for it, or the seed is negative.
     """
     if kind not in _DESIGNS:
         raise BadInput(f"There is no design {kind!r}.", f"The designs are {', '.join(_DESIGNS)}.")
-    if n < 1:
+    if not isinstance(n, int) or n < 1:
         raise BadInput(f"A design of {n} readings cannot be.", "Ask for at least 1.")
+    if not isinstance(seed, int) or seed < 0:
+        raise BadInput(f"The seed {seed!r} cannot be.", "Give an integer of 0 or more.")
     points = np.round(_DESIGNS[kind](n, seed, inputs), DECIMALS)
     return [tuple(row) for row in points.tolist()]
 

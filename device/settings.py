@@ -9,6 +9,8 @@ GAINS = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 """The sensor's gain steps (AS7341 datasheet page 37)."""
 
 RESERVED_ASTEP = 65535
+LAST_PIN = 27  # BCM number, on the header of 40 pins
+A_DAY = 86400  # seconds
 BACKENDS = ("auto", "blinka", "gpiozero")
 """Which library drives the light's pins; ``auto`` takes Blinka, else gpiozero."""
 
@@ -45,14 +47,17 @@ class InstrumentSettings:
     def __post_init__(self) -> None:
         _check(self.exposure)
         _check_light((self.red, self.green, self.blue), self.pwm_backend)
+        _check_within("pwm_frequency", self.pwm_frequency, 10_000)
+        _check_within("timeout", self.timeout, A_DAY)
 
 
 def _check(exposure: Exposure) -> None:
-    if exposure.gain not in GAINS:
-        raise BadInput(f"There is no gain {exposure.gain:g}.", f"The gains are {', '.join(f'{g:g}' for g in GAINS)}.")
-    if not 0 <= exposure.atime <= 255 or not 0 <= exposure.astep < RESERVED_ASTEP:
+    if isinstance(exposure.gain, bool) or exposure.gain not in GAINS:
+        raise BadInput(f"There is no gain {exposure.gain!r}.", f"The gains are {', '.join(f'{g:g}' for g in GAINS)}.")
+    if not _is_whole(exposure.atime, 255) or not _is_whole(exposure.astep, RESERVED_ASTEP - 1):
         raise BadInput(
-            f"atime {exposure.atime} or astep {exposure.astep} is out of range.", "atime 0 to 255, astep 0 to 65534."
+            f"atime {exposure.atime!r} or astep {exposure.astep!r} is out of range.",
+            "They are whole: atime 0 to 255, astep 0 to 65534.",
         )
     if exposure.atime == exposure.astep == 0:
         raise BadInput("atime and astep are both 0, which the sensor forbids.", "Make one of them at least 1.")
@@ -61,5 +66,16 @@ def _check(exposure: Exposure) -> None:
 def _check_light(pins: tuple[int, ...], backend: str) -> None:
     if backend not in BACKENDS:
         raise BadInput(f"There is no PWM backend {backend!r}.", f"The backends are {', '.join(BACKENDS)}.")
+    if not all(_is_whole(pin, LAST_PIN) for pin in pins):
+        raise BadInput(f"Not each of {pins} is a pin.", f"Give BCM numbers from 0 to {LAST_PIN}.")
     if len(set(pins)) < len(pins):
         raise BadInput(f"The light's pins {pins} are not three.", "Give each colour a pin of its own.")
+
+
+def _check_within(name: str, value: float, largest: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= largest:
+        raise BadInput(f"{name} is {value!r}.", f"Give a number above 0, and of at most {largest}.")
+
+
+def _is_whole(value: object, largest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= largest
