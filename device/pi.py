@@ -50,7 +50,7 @@ def open_pi(settings: InstrumentSettings) -> Bench:
 def _lock() -> Callable[[], None]:
     with contextlib.ExitStack() as undo:
         try:
-            handle = _open_lock(next(f for f in LOCK_FOLDERS if os.access(f, os.W_OK)) / "retrolux.lock")
+            handle = _open_lock()
             undo.callback(os.close, handle)
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -61,12 +61,30 @@ def _lock() -> Callable[[], None]:
         return undo.pop_all().close
 
 
-def _open_lock(path: Path) -> int:
-    """Open the lock to read, which locking needs no more than: another user's file could not be opened to write."""
+def _open_lock() -> int:
+    """Open the lock of the first folder that has one, or lets one be made."""
+    *preferred, last = (folder / "retrolux.lock" for folder in LOCK_FOLDERS)
+    for path in preferred:
+        with contextlib.suppress(FileNotFoundError):
+            return _open_to_read(path)
+        with contextlib.suppress(OSError):
+            return _make(path)
     try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return _open_to_read(last)
     except FileNotFoundError:
-        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return _make(last)
+
+
+def _open_to_read(path: Path) -> int:
+    # locking needs no more, also in a folder that is read-only; another user's file could not be opened to write
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _make(path: Path) -> int:
+    file = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with contextlib.suppress(PermissionError):  # another process may have made it in between
+        os.fchmod(file, 0o644)  # whatever the umask: a file that others cannot open would keep them out for good
+    return file
 
 
 def _import(name: str) -> Any:  # noqa: ANN401 - modules without types
