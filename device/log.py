@@ -1,6 +1,6 @@
 """The measurement log: append-only JSON Lines in the form of the record."""
 
-import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,12 @@ class MeasurementLog(JsonLines):
     """
 
     def add(self, measurement: Measurement, extra: Mapping[str, Any] | None = None) -> None:
-        """Write a reading, with further keys where given; it is on disk when this returns. Raises LogUnwritable."""
-        self.append(measurement.to_record() | dict(extra or {}))
+        """Write a reading; it is on disk when this returns. Raises LogUnwritable.
+
+        Further keys stand behind the reading's own, and never replace one.
+        """
+        record = measurement.to_record()
+        self.append(record | {key: value for key, value in (extra or {}).items() if key not in record})
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
@@ -50,4 +54,4 @@ def _wrong(record: Mapping[str, Any]) -> str | None:
 
 def _is_number(value: object) -> bool:
     # compared, for math.isfinite fails on an integer beyond every float
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < math.inf
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
