@@ -189,6 +189,11 @@ def _log_likelihood(mixture: GMM, table: Array) -> float:
 
 def sampled(mixture: GMM, n: int, seed: int) -> Array:
     """Return n samples of a mixture, shape (n, n_columns), in no order of its components."""
-    mixture.random_state = np.random.RandomState(seed)  # gmr takes no Generator
-    drawn = mixture.sample(n)
-    return np.asarray(mixture.random_state.permutation(drawn))
+    # drawn in units of each column's own spread: NumPy compares a covariance with its factors by absolute numbers
+    unit = np.sqrt(mixture.covariances.diagonal(axis1=1, axis2=2).max(axis=0))
+    unit = np.where(unit > 0, unit, 1.0)
+    covariances = mixture.covariances / np.outer(unit, unit)
+    symmetric = (covariances + covariances.transpose(0, 2, 1)) / 2
+    random = np.random.RandomState(seed)  # gmr takes no Generator
+    standard = GMM(len(mixture.priors), mixture.priors, mixture.means / unit, symmetric, random_state=random)
+    return np.asarray(random.permutation(standard.sample(n) * unit))
