@@ -1,6 +1,7 @@
 """Fakes of what a Raspberry Pi offers: ``board``, ``pwmio`` and ``gpiozero``, wired to emulated hardware.
 
-They are stricter than the real ones: a pin that was given back must not be driven or given back again.
+They are stricter than the real ones: a pin that was given back must not be driven or given back again, and one that
+another program left on stays on until it is set.
 """
 
 import importlib.abc
@@ -39,7 +40,7 @@ class Raspberry:
     refuses : set of int
         Those that cannot be had.
     log : list of str
-        What happened in which order: ``pin 19``, ``bus``, ``bus back``, …
+        What happened in which order: ``pin 19``, ``bus in the dark``, ``bus back``, …
     """
 
     parts: Parts
@@ -73,7 +74,8 @@ def board_module(raspberry: Raspberry) -> ModuleType:
             raspberry.log.append("bus back")
 
     def i2c() -> Bus:
-        raspberry.log.append("bus")
+        dark = all(pin.duty_cycle == 0 for pin in raspberry.parts.pins)
+        raspberry.log.append("bus in the dark" if dark else "bus in the light")
         return Bus()
 
     module = ModuleType("board")
@@ -87,7 +89,7 @@ def pwmio_module(raspberry: Raspberry) -> ModuleType:
             assert isinstance(frequency, int)
             self._bcm = pin
             self._pin = raspberry.take(pin, frequency, ValueError)
-            self.duty_cycle = duty_cycle
+            assert duty_cycle == 0
 
         @property
         def duty_cycle(self) -> int:
@@ -111,7 +113,7 @@ def gpiozero_module(raspberry: Raspberry) -> ModuleType:
         def __init__(self, pin: int, *, initial_value: float = 0, frequency: float = 100) -> None:
             self._bcm = pin
             self._pin = raspberry.take(pin, frequency, GPIOZeroError)
-            self.value = initial_value
+            assert initial_value == 0
 
         @property
         def value(self) -> float:
