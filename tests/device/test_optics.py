@@ -97,6 +97,14 @@ def test_a_light_without_pulses_has_no_pwm_noise() -> None:
     assert np.diff(steady[:, green]).std() * 5 < np.diff(pulsed[:, green]).std()
 
 
+def test_a_steady_light_scatters_as_the_bursts_did() -> None:
+    """Bursts of five of 515 nm: about 15 counts at G = 1, and 0 to 8 in the dark, where it follows the ambient."""
+    green = CHANNELS.index("515nm")
+    bright, dark = (np.diff(readings([(0, g, 0)] * 200)[:, green]).std() / np.sqrt(2) for g in (1, 0))
+    assert bright == pytest.approx(15, rel=0.3)
+    assert 0.5 < dark < 8
+
+
 @pytest.mark.parametrize("duty", [0.0, 0.05, 0.3, 0.5, 0.85, 1.0])
 @pytest.mark.parametrize("seconds", [0.28078, 0.02, 0.0499])
 def test_the_window_sees_the_pulse_train_that_it_covers(duty: float, seconds: float) -> None:
