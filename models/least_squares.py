@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from scipy import stats
 from scipy.optimize import lsq_linear
 from sklearn.covariance import ledoit_wolf
 
@@ -11,6 +12,7 @@ from retrolux.models.model import Array, Posterior
 from retrolux.models.regression import Regression, student
 
 _FLOOR = 1e-6  # smallest scatter, relative to a column's own variation: readings without noise stay solvable
+_EXPLAINED = 0.999
 _RANK = 1e-10  # singular values below this share of the largest are rounding
 
 
@@ -57,12 +59,16 @@ def residual_covariance(residuals: Array, unit: Array, dof: float) -> Array:
     return shrunk
 
 
-def solve_within_bounds(line: Regression, targets: Array, seen: Array) -> Posterior:
+def solve_within_bounds(line: Regression, targets: Array, seen: Array, *, wish: bool = False) -> Posterior:
     """Return the inputs in [0, 1] that give the targets best, in the metric of the scatter.
 
     Minimises ``(y − b₀ − xB) S⁻¹ (y − b₀ − xB)ᵀ`` over 0 ≤ x ≤ 1: every channel weighs by the inverse of the residual
     covariance S, so that channels which see mostly ambient light cancel it. Inputs that a target leaves open are held
-    by a normal prior of ten times the readings' own scatter.
+    by a normal prior of ten times the readings' own scatter, and intervals of targets with fewer outputs than inputs
+    by one of that scatter itself.
+
+    With ``wish``, where no inputs within bounds explain the target (χ² of 99.9 %), there is no reading to explain and
+    nothing to weigh: the sum of squared counts is minimised, as in the paper, so that what can be reached of it is.
 
     Parameters
     ----------
@@ -78,10 +84,21 @@ def solve_within_bounds(line: Regression, targets: Array, seen: Array) -> Poster
     outside = ((free < 0) | (free > 1)).any(axis=1)
     best = free.copy()
     for i in np.flatnonzero(outside):
-        best[i] = lsq_linear(design, wanted[i], bounds=(0, 1), method="bvls").x
-    variance: Array = np.outer((1 + line.leverage(best)) * _estimated(line), np.diag(np.linalg.inv(precision)))
+        weighed = lsq_linear(design, wanted[i], bounds=(0, 1), method="bvls")
+        unexplained = 2 * weighed.cost > stats.chi2.ppf(_EXPLAINED, targets.shape[1])
+        best[i] = _nearest(line, targets[i], seen) if wish and unexplained else weighed.x
+    held = np.diag(_unit(seen) ** -2.0) if targets.shape[1] < seen.shape[1] else 0.0
+    spread = np.diag(np.linalg.inv(precision + held))
+    variance: Array = np.outer((1 + line.leverage(best)) * _estimated(line), spread)
     posterior = student(best, np.sqrt(variance), line.dof)
     return bounded(replace(posterior, mean=best))
+
+
+def _nearest(line: Regression, target: Array, seen: Array) -> Array:
+    """Return the inputs within bounds that come nearest in counts; what they leave open stays amid the readings."""
+    held = 1e-6 * np.abs(line.slopes).max() * np.eye(seen.shape[1])
+    wanted = np.concatenate([target - line.intercept, held @ seen.mean(axis=0)])
+    return np.asarray(lsq_linear(np.vstack([line.slopes.T, held]), wanted, bounds=(0, 1), method="bvls").x)
 
 
 def _whitened(line: Regression, targets: Array, seen: Array) -> tuple[Array, Array]:

@@ -1,5 +1,6 @@
 """``linear``: a least-squares line for every output, and a bounded programme for the way back."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from retrolux.models import least_squares, readings
@@ -7,6 +8,8 @@ from retrolux.models.conditional import Conditional, Fit, Resampled
 from retrolux.models.method import Method, Names
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.regression import Regression
+from retrolux.models.solution import Solution
+from retrolux.models.targets import check_target
 
 
 class LinearModel(Method):
@@ -33,6 +36,13 @@ class LinearModel(Method):
     def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:  # noqa: ARG002 - no draws
         line = self._line(self.input_names, names)
         return least_squares.solve_within_bounds(line, rows, self.data.inputs)
+
+    def invert(self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0) -> Solution:  # noqa: ARG002
+        """Return inputs that give the target, or come nearest to it in counts; see :meth:`Model.invert`."""
+        names, values = check_target(target, self.data.output_names)
+        line = self._line(self.input_names, names)
+        posterior = least_squares.solve_within_bounds(line, values[None], self.data.inputs, wish=True)
+        return self._solution(names, values, posterior)
 
     def _line(self, given: Names, wanted: Names) -> Regression:
         fit = self._kept(given, wanted, lambda: self._fit_line(given, wanted))
