@@ -29,7 +29,8 @@ class GmmModel(Method):
 
     def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> MixtureGiven:
         columns = self._joint_columns(given + wanted)
-        fit = self._kept((), columns, lambda: self._learn_mixture(columns, progress))
+        minimum = max(len(given), len(self.input_names)) + self.spare
+        fit = self._kept((), columns, lambda: self._learn_mixture(columns, minimum, progress))
         assert isinstance(fit, Mixture)  # noqa: S101 - for the type checker
         return fit.given([columns.index(name) for name in given], [columns.index(name) for name in wanted])
 
@@ -42,8 +43,8 @@ class GmmModel(Method):
             return joint
         return self.input_names + tuple(name for name in self.output_names if name in named)
 
-    def _learn_mixture(self, columns: Names, progress: Progress | None) -> Mixture:
-        table = readings.complete(self.data, columns, len(columns) + self.spare)
+    def _learn_mixture(self, columns: Names, minimum: int, progress: Progress | None) -> Mixture:
+        table = readings.complete(self.data, columns, minimum)
         return Mixture.learn(table, seed=self.seed, progress=progress)
 
     def invert(self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0) -> Solution:

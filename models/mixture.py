@@ -15,10 +15,10 @@ from retrolux.models.model import Array, Posterior, Progress
 
 _MOST = 6  # components tried
 _RESTARTS = 3
-_ITERATIONS = 200
+_ITERATIONS = 100
 _SCALE = 10.0  # of whitened columns, see Mixture
 _FLOOR = 0.01  # of the whole scatter, added to each component's covariance: none can shrink to a single reading
-_RIDGE = 1e-8  # of a column's variance: readings without noise stay solvable
+_RIDGE = 1e-7  # of a column's variance: readings without noise stay solvable
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,12 +137,19 @@ class MixtureGiven(Conditional):
         m, unit = self.mixture, self.mixture.unit[self.wanted]
         rows, lost = m.n * m.priors, len(self.columns) + 1
         wider = rows / np.maximum(rows - lost, 1.0) * (1 + lost / np.maximum(rows, 1.0))
-        covariances = conditional.covariances * wider[:, None, None] * np.outer(unit, unit)
+        covariances = _positive(conditional.covariances) * wider[:, None, None] * np.outer(unit, unit)
         means = conditional.means * unit + m.centre[self.wanted]
         return GMM(len(rows), conditional.priors, means, covariances)
 
     def _standard(self, given: Array) -> Array:
         return np.asarray((given - self.mixture.centre[self.columns]) / self.mixture.unit[self.columns])
+
+
+def _positive(covariances: Array) -> Array:
+    """Return covariances without the negative eigenvalues that rounding leaves where readings have no noise."""
+    values, vectors = np.linalg.eigh((covariances + covariances.transpose(0, 2, 1)) / 2)
+    values = np.maximum(values, 1e-6 * values.max(axis=1, keepdims=True))
+    return np.asarray((vectors * values[:, None]) @ vectors.transpose(0, 2, 1))
 
 
 def _best(table: Array, seed: int, progress: Progress | None) -> GMM:
@@ -169,7 +176,7 @@ def _expectation_maximisation(table: Array, k: int, seed: int) -> GMM:
         mixture.from_samples(table, n_iter=1, init_params="kmeans++")
         mixture.covariances = mixture.covariances + floor
         now = _log_likelihood(mixture, table)
-        if k == 1 or abs(now - before) < 1e-4 * len(table):
+        if k == 1 or abs(now - before) < 1e-3 * len(table):
             break
         before = now
     return mixture

@@ -25,8 +25,8 @@ def fit_line(
     seed : int
         Of the folds.
     n_components : int, optional
-        Chosen by cross-validation when absent: the number whose squared error, each column in units of its own
-        variance, is least.
+        Chosen by cross-validation when absent: the number whose squared errors have the least product, so that neither
+        a column's unit counts nor a column that cannot be predicted.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def fit_line(
     best: tuple[float, int, Array] | None = None
     for i, n in enumerate(candidates, 1):
         residuals = _left_out_residuals(given, wanted, n, seed)
-        error = float(np.sum((residuals**2).mean(axis=0) / np.maximum(wanted.var(axis=0), 1e-300)))
+        error = float(np.log(np.maximum((residuals**2).mean(axis=0), 1e-24 * wanted.var(axis=0) + 1e-300)).sum())
         if best is None or error < best[0]:
             best = error, n, residuals
         if progress:

@@ -1,0 +1,79 @@
+"""``gmm`` against the analytic conditional of a Gaussian, and where there are several answers."""
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+
+from retrolux.models.dataset import Dataset
+from retrolux.models.gmm import GmmModel
+from retrolux.models.mixture import Mixture, _expectation_maximisation, _log_likelihood
+from tests.models.conftest import PAPER, light, lines
+
+
+def parabola(n: int) -> Dataset:
+    rng = np.random.default_rng(1)
+    x = rng.random((n, 1))
+    y = 1000 + 20000 * (x - 0.5) ** 2 + 20 * rng.normal(size=(n, 1))
+    return Dataset(x, y, np.zeros((n, 1), dtype=bool), ("x",), ("y",))
+
+
+def test_one_component_is_the_conditional_of_a_gaussian():
+    data = lines(100, 2, 3, seed=1, noise=50)
+    model = GmmModel().fit(data)
+    ((_, mixture),) = model._fits.items()
+    assert len(mixture.priors) == 1
+    table = np.hstack([data.inputs, data.outputs])
+    mean, cov = table.mean(axis=0), np.cov(table.T, ddof=0) * 1.01  # the floor of 1 %
+    values = np.array([500.0, 600.0])
+    gain = cov[:2, 2:4] @ np.linalg.inv(cov[2:4, 2:4])
+    expected = mean[:2] + gain @ (values - mean[2:4])
+    spread = (cov[:2, :2] - gain @ cov[2:4, :2]) * 100 / 97 * 1.03
+    found = model._conditional(("y0", "y1"), ("x0", "x1")).posterior(values[None], samples=20000, seed=0)
+    assert found.mean[0] == pytest.approx(expected, rel=1e-5)
+    assert found.std[0] == pytest.approx(np.sqrt(np.diag(spread)), rel=1e-5)
+    assert (found.high - found.low)[0] / 2 == pytest.approx(1.645 * found.std[0], rel=0.03)
+
+
+def test_its_likelihood_is_scipys():
+    table = np.random.default_rng(2).normal(size=(60, 3)) * 10
+    mixture = _expectation_maximisation(table, 2, 0)
+    parts = [
+        prior * multivariate_normal(m, c).pdf(table)
+        for prior, m, c in zip(mixture.priors, mixture.means, mixture.covariances, strict=True)
+    ]
+    assert _log_likelihood(mixture, table) == pytest.approx(np.log(np.sum(parts, axis=0)).sum())
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_bic_finds_the_number_of_clusters(k):
+    rng = np.random.default_rng(3)
+    centres = 6 * np.array([[0, 0, 0], [1, 0, 0], [0, 1, 1]])[:k]
+    table = np.vstack([rng.normal(centre, 1, (60, 3)) for centre in centres]) * [1, 100, 0.01]
+    assert len(Mixture.learn(table, seed=0).priors) == k
+
+
+def test_every_marginals_determinant_is_safe_from_gmrs_guard():
+    mixture = Mixture.learn(np.hstack([light(80, 2).inputs, light(80, 2).outputs[:, :3]]), seed=0)
+    for columns in ([0], [0, 1, 2], [3, 4, 5], [0, 4], range(6)):
+        marginal = mixture.covariances[0][np.ix_(list(columns), list(columns))]
+        assert np.linalg.det(marginal) >= 1
+
+
+def test_two_answers_are_both_given():
+    answer = GmmModel().fit(parabola(200)).invert({"y": 3000.0})
+    assert len(answer.solutions) == 1
+    found = sorted([answer.inputs["x"], answer.solutions[0].inputs["x"]])
+    root = np.sqrt(2000 / 20000)
+    assert found == pytest.approx([0.5 - root, 0.5 + root], abs=0.06)
+
+
+def test_one_answer_has_no_rivals():
+    assert GmmModel().fit(light(80, 3)).invert(PAPER).solutions == ()
+
+
+def test_readings_without_noise_are_no_trouble():
+    data = lines(60, 3, 5, seed=4, noise=0)
+    model = GmmModel().fit(data)
+    found = model.recover(data.output_names, data.outputs[:5])
+    assert found.mean == pytest.approx(data.inputs[:5], abs=1e-3)
+    assert model.sample(20)[1].shape == (20, 8)
