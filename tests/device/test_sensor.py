@@ -104,7 +104,7 @@ def test_saturation_that_only_the_chips_flag_tells_names_the_brightest(
 
     sensor = open_sensor(parts)
     edit_frames(parts, monkeypatch, flag)
-    parts.pins[1].duty_cycle = 30000
+    parts.pins[1].duty_cycle = 60000  # 515 nm is brighter than clear there
     assert sensor.read(("415nm", "445nm", "480nm", "515nm")).saturated == ("515nm",)
 
 
