@@ -1,6 +1,7 @@
 """The command line: a thin front of the laboratory. Exit codes: 0 done, 1 failed, 2 asked wrongly."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -51,6 +52,8 @@ def retrolux() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command line; an error is one line on stderr, with its remedy."""
+    # our matrices are small: threads would only wait for one another, and for whoever else uses the cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         result: Any = retrolux.main(arguments, prog_name="retrolux", standalone_mode=False)
     except click.exceptions.Abort:
