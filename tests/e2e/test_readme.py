@@ -41,6 +41,19 @@ def test_the_command_lines_run_in_their_order(tmp_path: Path, environment: dict[
             assert done.returncode == 0, f"{line}\n{done.stderr}"
 
 
+def test_the_table_shown_is_what_the_demo_prints(tmp_path: Path, environment: dict[str, str]) -> None:
+    pytest.importorskip("ForestDiffusion", reason="the extra `forest` is not installed")
+    done = subprocess.run(
+        [COMMAND, "demo"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=120
+    )
+    (shown,) = re.findall(r"```text\n\$ retrolux demo\n(.*?)```", README, flags=re.DOTALL)
+    printed, promised = (re.findall(r"([RGB]) (\d\.\d+) ± (\d\.\d+)", text) for text in (done.stdout, shown))
+    assert [row[0] for row in printed] == [row[0] for row in promised] == list("RGB" * 4)
+    for row, promise in zip(printed, promised, strict=True):
+        assert float(row[1]) == pytest.approx(float(promise[1]), abs=0.002)  # the forest rounds as its machine does
+        assert float(row[2]) == pytest.approx(float(promise[2]), abs=0.001)
+
+
 def test_the_curl_lines_run_in_their_order(start: Start, tmp_path: Path, environment: dict[str, str]) -> None:
     subprocess.run([COMMAND, "collect", "-n", "40"], cwd=tmp_path, env=environment, capture_output=True, check=True)
     _, url = start()
