@@ -103,7 +103,7 @@ class Front:
     def fit(self) -> Response:
         """Answer ``POST /v1/fit`` with a job; bad data is refused at once."""
         asked = _body(schemas.FitRequest)
-        data, device = self.laboratory.dataset()
+        data, device = self.laboratory.own_dataset()
         params = {"models": asked.models, "seed": asked.seed, "log": str(self.laboratory.log_path)}
         job = self.jobs.submit(
             "fit",

@@ -16,6 +16,7 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.model import Model, Progress
 from retrolux.models.solution import Solution
 from retrolux.server.config import Config
+from retrolux.server.errors import MixedDevices
 from retrolux.server.journal import Journal
 from retrolux.server.readings import load_dataset, mean_counts
 from retrolux.server.store import ModelStore
@@ -83,9 +84,16 @@ class Laboratory:
         """Measure and log; the reading is on disk when this returns. See :meth:`Instrument.measure`."""
         return self.recorder.measure(inputs, channels, **extra)
 
-    def dataset(self, path: Path | None = None, only: str | None = None) -> tuple[Dataset, str]:
-        """Return the columns of a log, this laboratory's own by default, and the instrument that made it."""
-        return load_dataset(path or self.log_path, only=only, gain_ratios=self.config.calibration.gain_ratios)
+    def dataset(self, path: Path, only: str | None = None) -> tuple[Dataset, str]:
+        """Return the columns of a log and the instrument that made it; see :func:`load_dataset`."""
+        return load_dataset(path, only=only, gain_ratios=self.config.calibration.gain_ratios)
+
+    def own_dataset(self) -> tuple[Dataset, str]:
+        """Return the columns of this laboratory's log: of its own instrument, where it holds those of several."""
+        try:
+            return self.dataset(self.log_path)
+        except MixedDevices:
+            return self.dataset(self.log_path, self.config.device)
 
     def fit(
         self, data: Dataset, methods: Sequence[str] | None = None, *, seed: int = 0, report: FitReport | None = None

@@ -53,7 +53,9 @@ def invert(
     found: list[dict[str, Any]] = []
     with Laboratory(options.configured(config_path, device, instrument=verify)) as lab:
         for method in methods:
-            solution = _model(lab, method, data_path, only, seed).invert(wanted, samples=samples, seed=seed)
+            fitted = _model(lab, method, data_path, only, seed)
+            with progress_bar(f"asking {method}", None):
+                solution = fitted.invert(wanted, samples=samples, seed=seed)
             found.append(solution.to_json() | (_play_back(lab, solution, playbacks) if verify else {}))
     if as_json:
         print_json({"answers": found} if model == "all" else found[0])
@@ -122,7 +124,9 @@ def sample(
     """Draw joint samples, or conditional ones where columns are given; CSV unless --json."""
     conditions = options.assignments(given)
     lab = Laboratory(options.configured(config_path))
-    result = answers.sample(_model(lab, model, data_path, only, seed), n, conditions, seed)
+    fitted = _model(lab, model, data_path, only, seed)
+    with progress_bar("drawing", None):
+        result = answers.sample(fitted, n, conditions, seed)
     if as_json:
         print_json(result)
         return

@@ -33,8 +33,11 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(what: str, total: float) -> Iterator[Any]:
-    """Show a bar on stderr, where stderr is a terminal; yields ``update(done, label=None)``."""
+def progress_bar(what: str, total: float | None) -> Iterator[Any]:
+    """Show a bar on stderr, where stderr is a terminal; yields ``update(done, label=None)``.
+
+    Without a total, the bar says only that something goes on.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:

@@ -119,3 +119,15 @@ def test_a_log_of_too_few_readings_is_refused(
 @pytest.mark.parametrize("body", [{"models": []}, {"models": ["tree"]}, {"model": ["linear"]}, {"seed": -1}])
 def test_a_bad_fit_request_is_refused(client: FlaskClient, body: dict[str, object]) -> None:
     assert client.post("/v1/fit", json=body).status_code in {400, 422}
+
+
+def test_from_a_log_of_several_instruments_the_servers_own_is_learnt(
+    client: FlaskClient, laboratory: Laboratory, jobs: Jobs, readings: Path
+) -> None:
+    laboratory.log_path.parent.mkdir(parents=True)
+    own = readings.read_text()
+    laboratory.log_path.write_text(own.replace('"device": "sim"', '"device": "pi"') + own)
+    client.post("/v1/fit", json={"models": ["linear"]})
+    jobs.wait()
+    (entry,) = laboratory.store.entries()
+    assert (entry["device"], entry["n_rows"]) == ("sim", 60)
