@@ -40,7 +40,7 @@ def to_dataset(
     records: Sequence[Mapping[str, Any]], *, source: str, only: str | None = None, gain_ratios: GainRatios = None
 ) -> tuple[Dataset, str]:
     """Return the columns of these records and the one instrument that made them; see :func:`load_dataset`."""
-    chosen = [r for r in records if only is None or r.get("device") == only]
+    chosen = [r for r in records if only is None or _is_of(r.get("device"), only)]
     devices = sorted({str(r.get("device") or "unknown") for r in chosen})
     if len(devices) > 1:
         raise MixedDevices(
@@ -51,6 +51,11 @@ def to_dataset(
     if len(data) < len(chosen):
         _logger.warning("%s: %d readings lack some of the channels; left out.", source, len(chosen) - len(data))
     return data, (devices or ["unknown"])[0]
+
+
+def _is_of(device: object, name: str) -> bool:
+    """Return whether a record's device is the one of this name; a remote's has its own device behind its address."""
+    return device == name or (isinstance(device, str) and device.startswith(f"{name} ("))
 
 
 def mean_counts(readings: Sequence[Measurement], gain_ratios: GainRatios = None) -> dict[str, float]:
