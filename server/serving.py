@@ -40,9 +40,9 @@ def serve(laboratory: Laboratory, host: str, port: int, ready: Callable[[str], N
         ready(f"http://{_printable(host)}:{listener.getsockname()[1]}")
         server.run()
     finally:
-        jobs.close()
-        laboratory.close()
+        laboratory.close()  # first, so that no fit delays the dark
         listener.close()
+        jobs.close()
 
 
 def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
