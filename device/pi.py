@@ -19,6 +19,10 @@ from retrolux.device.light import CHECK_PINS, GpiozeroLight, Light, PwmioLight
 from retrolux.device.sensor import CHECK_WIRING, Sensor
 from retrolux.device.settings import InstrumentSettings
 
+INSTALL = (
+    "On a Raspberry Pi, in the clone of the project: pip install '.[pi]'. "
+    "On another machine choose --device sim, or the http:// address of the Pi."
+)
 LOCK_FOLDERS = (Path("/run/lock"), Path(tempfile.gettempdir()))
 
 
@@ -146,6 +150,8 @@ def _in_words() -> Iterator[None]:
         yield
     except LightError:
         raise
+    except ImportError as error:
+        raise LightError(f"The light's PWM library is not installed: {_first_line(error)}.", INSTALL) from error
     except Exception as error:  # the GPIO libraries have bases of their own, and none in common
         raise LightError(f"The light's PWM pins cannot be had: {_first_line(error)}.", CHECK_PINS) from error
 

@@ -22,7 +22,8 @@ try:
         from sklearn.preprocessing import MinMaxScaler
 except ImportError as _error:
     raise MissingLibrary(
-        f"The method forest needs ForestDiffusion and XGBoost: {_error}.", "Run pip install 'retrolux[forest]'."
+        f"The method forest needs ForestDiffusion and XGBoost: {_error}.",
+        "In the clone of the project: pip install '.[forest]'.",
     ) from _error
 
 _numpy_random = threading.Lock()

@@ -19,7 +19,7 @@ def usable(data: Dataset, minimum: int) -> Dataset:
         For too few readings, an input that never varies, or no output left.
     """
     if len(data) < minimum:
-        raise BadData(f"There are {len(data)} readings; at least {minimum} are needed.", "Collect more readings.")
+        raise BadData(f"The log has too few readings: {len(data)}; {minimum} are needed.", "Collect more readings.")
     for name, column in zip(data.input_names, data.inputs.T, strict=True):
         if np.ptp(column) == 0:
             raise BadData(f"Input {name} is {column[0]:g} in every reading.", f"Add readings that vary {name}.")

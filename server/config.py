@@ -132,6 +132,7 @@ def load_config(named: Path | None = None) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(str(part) for part in first["loc"])
-        raise BadConfiguration(f"{path}: {entry}: {first['msg']}.", "Correct that entry.") from error
+        what = "there is no such entry" if first["type"] == "extra_forbidden" else first["msg"]
+        raise BadConfiguration(f"{path}: {entry}: {what}.", "Correct that entry; README.md lists all.") from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadConfiguration(f"{path} cannot be read: {error}.", "Name a readable TOML file.") from error

@@ -11,6 +11,7 @@ from retrolux.models.solution import Solution
 from retrolux.server import answers
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import answers_table, new_table, print_json, print_table, progress_bar, remarks, say
+from retrolux.server.errors import BadArgument
 from retrolux.server.laboratory import Laboratory
 
 one_model = click.option(
@@ -49,6 +50,8 @@ def invert(
 ) -> None:
     """Which inputs give these counts? For example: retrolux invert 445nm=16384 515nm=16384 630nm=16384."""
     wanted = options.assignments(target)
+    if not wanted:
+        raise BadArgument("The target is empty.", "Name a channel and its counts, such as 445nm=16384.")
     methods = available() if model == "all" else (model,)
     found: list[dict[str, Any]] = []
     with Laboratory(options.configured(config_path, device, instrument=verify)) as lab:

@@ -36,7 +36,7 @@ def say_what_is_left_out(chosen: tuple[str, ...], *, asked: bool) -> None:
     """Say on stderr which method is not fitted because its library is not installed."""
     missing = [m for m in METHODS if m not in chosen]
     if missing and not asked:
-        say(f"not installed and left out: {', '.join(missing)} (pip install 'retrolux[forest]')")
+        say(f"not installed and left out: {', '.join(missing)} (pip install '.[forest]')")
 
 
 def _print(lab: Laboratory, result: dict[str, object], as_json: bool) -> None:

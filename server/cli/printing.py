@@ -24,6 +24,9 @@ def print_table(table: Table) -> None:
     """Print a table on stdout, as wide as it needs to be where stdout is no terminal."""
     console = Console(file=sys.stdout)
     console = console if console.is_terminal else Console(file=sys.stdout, width=110)
+    title, table.title = table.title, None  # a table's own title would be folded to the table's width
+    if title:
+        console.print(title, style="bold", soft_wrap=True, markup=False, highlight=False)
     console.print(table)
 
 
@@ -51,7 +54,7 @@ def progress_bar(what: str, total: float | None) -> Iterator[Any]:
 
 def new_table(title: str) -> Table:
     """Return an empty table in the style of all of them, narrow enough for a terminal of 80 columns."""
-    return Table(title=title, title_justify="left", title_style="bold", show_lines=True, box=box.HORIZONTALS)
+    return Table(title=title, show_lines=True, box=box.HORIZONTALS)
 
 
 def answers_table(answers: Sequence[Row], title: str) -> Table:

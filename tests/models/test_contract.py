@@ -180,8 +180,8 @@ def test_any_number_of_inputs_and_outputs(method, n_inputs, n_outputs):
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (light(1, 0), "1 readings; at least"),
-        (light(4, 0), "4 readings; at least"),
+        (light(1, 0), "too few readings: 1; "),
+        (light(4, 0), "too few readings: 4; "),
         (lines(30, 2, 2, 0).take([0] * 30), "in every reading"),
     ],
 )
@@ -275,5 +275,5 @@ def test_forest_without_its_library_says_which_line_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ForestDiffusion", None)
     with pytest.raises(MissingLibrary) as caught:
         registry.create("forest")
-    assert "pip install 'retrolux[forest]'" in caught.value.remedy
+    assert "pip install '.[forest]'" in caught.value.remedy
     assert registry.create("linear").method == "linear"
