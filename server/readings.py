@@ -53,6 +53,17 @@ def to_dataset(
     return data, (devices or ["unknown"])[0]
 
 
+def refuse_mixing(path: Path, device: str) -> None:
+    """Raise MixedDevices where a log holds another instrument's readings, so that no collection makes it useless."""
+    others = {str(r["device"]) for r in read_records(path) if "device" in r} if path.is_file() else set()
+    strangers = sorted(name for name in others if not _is_of(name, device))
+    if strangers:
+        raise MixedDevices(
+            f"{path} holds readings of {', '.join(strangers)}; {device} would be mixed with them.",
+            "Choose another log with -o.",
+        )
+
+
 def _is_of(device: object, name: str) -> bool:
     """Return whether a record's device is the one of this name; a remote's has its own device behind its address."""
     return device == name or (isinstance(device, str) and device.startswith(f"{name} ("))

@@ -10,6 +10,7 @@ from retrolux.server.cli.fitting import say_what_is_left_out
 from retrolux.server.cli.printing import answers_table, print_json, print_table, progress_bar, remarks, say
 from retrolux.server.demo import TARGET, Demo
 from retrolux.server.laboratory import Laboratory
+from retrolux.server.readings import refuse_mixing
 
 
 @click.command()
@@ -32,6 +33,7 @@ def demo(
 ) -> None:
     """Collect readings, fit four models, ask each for 2^14 counts at 445, 515 and 630 nm, play the answers back."""
     config = options.configured(config_path, device, instrument=True)
+    refuse_mixing(log_path, config.device)
     say_what_is_left_out(available(), asked=False)
     with Laboratory(config, log_path) as lab, progress_bar("measuring", 1.0) as update:
         answers = Demo(lab, n, playbacks, seed, update).run()

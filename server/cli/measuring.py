@@ -11,6 +11,7 @@ from retrolux.server.cli.printing import new_table, print_json, print_table, pro
 from retrolux.server.collect import Plan, find_run
 from retrolux.server.collect import collect as run_collection
 from retrolux.server.laboratory import Laboratory
+from retrolux.server.readings import refuse_mixing
 
 log_file = click.option("-o", "--log", "log_path", type=click.Path(path_type=Path), help="Measurement log.")
 
@@ -81,6 +82,7 @@ def collect(
     config = options.configured(config_path, device, instrument=True)
     with Laboratory(config, log_path) as lab:
         plan = Plan(design, n, seed, config.device, str(lab.log_path.resolve()))
+        refuse_mixing(lab.log_path, config.device)
         plan.points()  # a design that cannot be is refused before the instrument is touched
         if find_run(plan, lab.journal):
             say("going on with the interrupted collection")

@@ -86,6 +86,15 @@ class TestCollect:
         assert cli("collect", "-n", "2", "-o", "new/rgb.jsonl").code == 0
         assert (home / "new" / "rgb.jsonl").is_file()
 
+    def test_a_collection_never_mixes_instruments_in_a_log(self, cli: Cli, home: Path) -> None:
+        assert cli("collect", "-n", "2", "-o", "rgb.jsonl", "--device", "sim:3").code == 0
+        before = (home / "rgb.jsonl").read_bytes()
+        for command in (("collect", "-n", "2"), ("demo", "-n", "20")):
+            done = cli(*command, "-o", "rgb.jsonl")
+            assert done.code == 1
+            assert "sim:3" in done.err
+        assert (home / "rgb.jsonl").read_bytes() == before
+
     def test_a_log_that_is_a_folder_is_refused(self, cli: Cli, home: Path) -> None:
         (home / "rgb.jsonl").mkdir()
         done = cli("collect", "-n", "2", "-o", "rgb.jsonl")
