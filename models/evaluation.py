@@ -25,8 +25,8 @@ class Score:
     ----------
     rmse : mapping of str to float
         Root of the mean squared error, in input units.
-    r2 : mapping of str to float
-        Coefficient of determination.
+    r2 : mapping of str to float or None
+        Coefficient of determination; None for an input that does not vary, which has none.
     coverage90 : mapping of str to float
         Share of the true inputs inside the 90 % interval.
     fit_seconds : float
@@ -36,7 +36,7 @@ class Score:
     """
 
     rmse: Mapping[str, float]
-    r2: Mapping[str, float]
+    r2: Mapping[str, float | None]
     coverage90: Mapping[str, float]
     fit_seconds: float
     invert_ms: float
@@ -168,8 +168,12 @@ def _compared(found: Posterior, unseen: Dataset, fit_seconds: float, invert_ms: 
     true, names = unseen.inputs, unseen.input_names
     inside = ((found.low <= true) & (true <= found.high)).mean(axis=0)
     rmse = root_mean_squared_error(true, found.mean, multioutput="raw_values")
-    r2 = r2_score(true, found.mean, multioutput="raw_values")
-    return Score(_named(names, rmse), _named(names, r2), _named(names, inside), fit_seconds, invert_ms)
+    r2 = {name: _determination(t, f) for name, t, f in zip(names, true.T, found.mean.T, strict=True)}
+    return Score(_named(names, rmse), r2, _named(names, inside), fit_seconds, invert_ms)
+
+
+def _determination(true: Array, found: Array) -> float | None:
+    return float(r2_score(true, found)) if np.ptp(true) > 0 else None
 
 
 def _recovered(model: Model, unseen: Dataset, patterns: Patterns, seed: int) -> Posterior:

@@ -132,6 +132,7 @@ class Method(Model):
         """
         every = self.data.input_names + self.output_names
         known = _given(given or {}, every, n)
+        _refuse_out_of_bounds(known, self.data.input_names)
         steps = [self.input_names, *readings.groups(self.data)]
         for i, step in enumerate(steps):
             wanted = tuple(name for name in step if name not in known)
@@ -239,6 +240,12 @@ def _given(given: Mapping[str, float], every: Names, n: int) -> dict[str, Array]
         return {}
     names, values = check_target(given, every)
     return {name: np.full(n, value) for name, value in zip(names, values, strict=True)}
+
+
+def _refuse_out_of_bounds(known: Mapping[str, Array], inputs: Names) -> None:
+    for name in inputs:
+        if name in known and not 0 <= known[name][0] <= 1:
+            raise BadTarget(f"{name} is {known[name][0]:g}, outside 0 to 1.", "Give an input from 0 to 1.")
 
 
 def _part(report: Progress, i: int, n: int) -> Progress:

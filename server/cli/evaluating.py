@@ -76,7 +76,7 @@ def _table(result: dict[str, Any]) -> Table:
             method,
             "\n".join(inputs),
             "\n".join(f"{score['rmse'][n]:.4f}" for n in inputs),
-            "\n".join(f"{score['r2'][n]:.4f}" for n in inputs),
+            "\n".join("–" if score["r2"][n] is None else f"{score['r2'][n]:.4f}" for n in inputs),
             "\n".join(f"{100 * score['coverage90'][n]:.0f} %" for n in inputs),
             f"{score['fit_seconds']:.2f}",
             f"{score['invert_ms']:.2f}",

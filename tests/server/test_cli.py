@@ -148,6 +148,11 @@ class TestModels:
         assert done.code == 1
         assert "retrolux fit" in done.err
 
+    def test_a_sample_is_not_drawn_for_inputs_out_of_bounds(self, cli: Cli, readings: Path) -> None:
+        done = cli("sample", "R=2", "--data", readings, "-n", "2")
+        assert (done.code, done.out) == (2, "")
+        assert "outside 0 to 1" in done.err
+
     @pytest.mark.parametrize("given", [("0.1",), ("0.1", "0.2", "0.3", "0.4"), ("nan", "0", "0"), ("0", "0", "1.2")])
     def test_bad_inputs_are_refused(self, cli: Cli, readings: Path, given: tuple[str, ...]) -> None:
         assert cli("predict", *given, "--data", readings, "--model", "linear").code == 2
@@ -220,6 +225,12 @@ class TestEvaluate:
         assert done.code == 0
         assert "RMSE" in done.out
         assert "left out" in done.err
+
+    def test_inputs_that_do_not_vary_have_no_r2(self, cli: Cli, home: Path, readings: Path) -> None:
+        (home / "one.jsonl").write_text(readings.read_text().splitlines(keepends=True)[0])
+        arguments = ("--train", readings, "--test", "one.jsonl", "--models", "linear")
+        assert cli("evaluate", *arguments, "--json").json["models"]["linear"]["r2"] == dict.fromkeys("RGB")
+        assert "–" in cli("evaluate", *arguments).out
 
     def test_an_unknown_method_is_named(self, cli: Cli, readings: Path) -> None:
         done = cli("evaluate", "--train", readings, "--test", readings, "--models", "tree")
