@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from retrolux.device.measurement import Exposure
 from retrolux.device.settings import InstrumentSettings
@@ -87,6 +87,11 @@ class Config(Section):
     remote: Remote = Remote()
     serve: Serve = Serve()
     calibration: Calibration = Calibration()
+
+    @field_validator("state", "log")
+    @classmethod
+    def _at_home(cls, path: Path) -> Path:
+        return path.expanduser()
 
     @property
     def log_path(self) -> Path:

@@ -1,5 +1,6 @@
 """Jobs: work that outlasts a request, one at a time, with progress, written to the journal."""
 
+import logging
 import queue
 import threading
 import time
@@ -12,6 +13,8 @@ from retrolux.models.errors import ModelError
 from retrolux.server.errors import NotFound, ServerError
 from retrolux.server.journal import Journal
 from retrolux.server.problems import problem
+
+_logger = logging.getLogger(__name__)
 
 Work = Callable[[Callable[[float], None]], Any]
 """Does the job, calling its argument with the fraction done; returns a JSON-ready result."""
@@ -90,7 +93,10 @@ class Jobs:
     def _work(self, state: JobState, work: Work) -> None:
         self._do(state, work)
         ending = {"result": state.result} if state.problem is None else {"problem": state.problem}
-        self._journal.finished(state.id, state.kind, state.state, **ending)
+        try:
+            self._journal.finished(state.id, state.kind, state.state, **ending)
+        except DeviceError:  # a full disk must not end the thread; the job then counts as interrupted after a restart
+            _logger.exception("the end of job %s could not be written", state.id)
 
     def _do(self, state: JobState, work: Work) -> None:
         def report(fraction: float) -> None:

@@ -1,6 +1,7 @@
 """The application: one instrument, its log and its models, behind the words that both fronts use."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -46,22 +47,27 @@ class Laboratory:
         self.store = ModelStore(config.state / "models")
         self.journal = Journal(config.state / "journal.jsonl")
         self._recorder: Recorder | None = None
+        self._opening = threading.Lock()
         self.began = time.monotonic()
 
     @property
     def recorder(self) -> Recorder:
         """The instrument with its log; opened at the first use. Raises DeviceError."""
-        if self._recorder is None:
-            self.log_path.parent.mkdir(parents=True, exist_ok=True)
-            log = MeasurementLog(self.log_path)
-            if log.repair is not None:
-                _logger.warning("%s: %s", self.log_path, log.repair)
-            try:
-                self._recorder = Recorder(open_instrument(self.config.device, self.config.instrument_settings), log)
-            except BaseException:
-                log.close()
-                raise
-        return self._recorder
+        with self._opening:
+            if self._recorder is None:
+                self._recorder = self._open()
+            return self._recorder
+
+    def _open(self) -> Recorder:
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        log = MeasurementLog(self.log_path)
+        if log.repair is not None:
+            _logger.warning("%s: %s", self.log_path, log.repair)
+        try:
+            return Recorder(open_instrument(self.config.device, self.config.instrument_settings), log)
+        except BaseException:
+            log.close()
+            raise
 
     @property
     def instrument(self) -> Instrument:

@@ -30,8 +30,7 @@ class ModelStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock:
             model.save(self.folder / model.method)
-            origin = self.folder / f"{model.method}.origin.json"
-            origin.write_text(json.dumps({"device": device, "data_hash": model.data_hash}), encoding="utf-8")
+            self._write_origin(model, device)
             self._loaded[model.method] = (self._stamp(model.method), model)
 
     def get(self, method: str) -> Model:
@@ -61,12 +60,23 @@ class ModelStore:
         return known | {"device": self.device(method)}
 
     def device(self, method: str) -> str:
-        """Return the instrument whose readings the method's model was fitted to."""
+        """Return the instrument whose readings the method's model was fitted to, ``unknown`` if that is not kept."""
         try:
-            origin = json.loads((self.folder / f"{method}.origin.json").read_text(encoding="utf-8"))
-            return str(origin["device"])
+            origin = json.loads(self._origin(method).read_text(encoding="utf-8"))
+            same = origin["data_hash"] == read_manifest(self.folder / method)["data_hash"]
+            return str(origin["device"]) if same else "unknown"
         except (OSError, ValueError, KeyError):
             return "unknown"
+
+    def _origin(self, method: str) -> Path:
+        return self.folder / f"{method}.origin.json"
+
+    def _write_origin(self, model: Model, device: str) -> None:
+        """Replace the file in one step; it names the readings, so that it never speaks of another fit."""
+        path = self._origin(model.method)
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps({"device": device, "data_hash": model.data_hash}), encoding="utf-8")
+        draft.replace(path)
 
     def _stamp(self, method: str) -> tuple[int, int]:
         status = (self.folder / method / "manifest.json").stat()

@@ -40,6 +40,12 @@ def test_every_entry_is_read(tmp_path: Path) -> None:
     assert config.calibration.gain_ratios == {64.0: 0.5}
 
 
+def test_the_home_folder_may_be_written_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "retrolux.toml").write_text('state = "~/light"')
+    assert load_config(tmp_path / "retrolux.toml").log_path == tmp_path / "light" / "rgb.jsonl"
+
+
 @pytest.mark.parametrize("text", ["[sensor]\natime = 256", "[light]\nbackend = 'magic'", "[remote]\ntimeout = 0"])
 def test_a_value_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "retrolux.toml").write_text(text)

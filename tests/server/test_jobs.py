@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from flask.testing import FlaskClient
 
+from retrolux.device.errors import LogUnwritable
 from retrolux.models.errors import BadData
 from retrolux.server.errors import NotFound
 from retrolux.server.jobs import Jobs, JobState
@@ -62,6 +63,19 @@ def test_a_job_that_breaks_does_not_take_the_queue_with_it(journal: Journal) -> 
     assert broken.state == "failed"
     assert "ZeroDivisionError" in broken.problem["detail"]
     assert after.state == "finished"
+
+
+def test_a_full_disk_does_not_end_the_queue(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object, **_more: object) -> None:
+        raise LogUnwritable("The disk is full.", "Free some space.")
+
+    queue = Jobs(journal)
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "finished", full)
+        first = queue.submit("fit", {}, lambda _report: 1)
+        queue.wait()
+    second = finish(queue, queue.submit("fit", {}, lambda _report: 2))
+    assert (first.state, second.state, second.result) == ("finished", "finished", 2)
 
 
 def test_a_later_process_knows_how_an_earlier_ones_jobs_ended(journal: Journal) -> None:
