@@ -95,6 +95,14 @@ class TestCollect:
             assert "sim:3" in done.err
         assert (home / "rgb.jsonl").read_bytes() == before
 
+    def test_a_folder_that_cannot_be_made_is_one_clear_line(self, cli: Cli, home: Path) -> None:
+        (home / "file").write_text("in the way")
+        done = cli("collect", "-n", "2", "-o", "file/rgb.jsonl")
+        assert done.code == 1
+        (said,) = [line for line in lines(done.err) if not line.startswith("device:")]
+        assert said.startswith("retrolux: ")
+        assert "file" in said
+
     def test_a_log_that_is_a_folder_is_refused(self, cli: Cli, home: Path) -> None:
         (home / "rgb.jsonl").mkdir()
         done = cli("collect", "-n", "2", "-o", "rgb.jsonl")
