@@ -72,17 +72,17 @@ class Jobs:
 
     def active(self) -> int:
         """Return how many jobs are queued or running."""
-        return sum(s.state in {"queued", "running"} for s in self._states.values())
+        return sum(s.state in {"queued", "running"} for s in list(self._states.values()))
 
     def wait(self) -> None:
         """Wait until every job that was submitted has ended."""
         self._queue.join()
 
-    def close(self) -> None:
-        """Finish the running job and stop; queued ones stay open in the journal."""
+    def close(self, seconds: float | None = None) -> None:
+        """Stop, waiting so many seconds for the running job; what is not done stays open in the journal."""
         self._closing = True
         self._queue.put(None)
-        self._thread.join()
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         while (item := self._queue.get()) is not None:
@@ -108,7 +108,8 @@ class Jobs:
             state.progress, ending = 1.0, "finished"
         except (DeviceError, ModelError, ServerError) as error:
             state.problem, ending = problem(error), "failed"
-        except Exception as error:  # noqa: BLE001 - the thread must live on, and the reason must be seen
+        except Exception as error:
+            _logger.exception("job %s broke", state.id)
             unexpected = ServerError(f"{type(error).__name__}: {error}.", "Report this with the server's log.")
             state.problem, ending = problem(unexpected), "failed"
         state.finished, state.state = time.time(), ending

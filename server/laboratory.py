@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from retrolux.device.errors import InstrumentClosed
 from retrolux.device.factory import open_instrument
 from retrolux.device.instrument import Instrument
 from retrolux.device.log import MeasurementLog
@@ -48,12 +49,15 @@ class Laboratory:
         self.journal = Journal(config.state / "journal.jsonl")
         self._recorder: Recorder | None = None
         self._opening = threading.Lock()
+        self._closed = False
         self.began = time.monotonic()
 
     @property
     def recorder(self) -> Recorder:
         """The instrument with its log; opened at the first use. Raises DeviceError."""
         with self._opening:
+            if self._closed:
+                raise InstrumentClosed("The instrument was closed: the program is ending.", "Start it again.")
             if self._recorder is None:
                 self._recorder = self._open()
             return self._recorder
@@ -75,10 +79,12 @@ class Laboratory:
         return self.recorder.instrument
 
     def close(self) -> None:
-        """Make the light dark and let go of instrument and log."""
-        if self._recorder is not None:
-            recorder, self._recorder = self._recorder, None
-            recorder.close()
+        """Make the light dark and let go of instrument and log; they are not opened again."""
+        with self._opening:
+            self._closed = True
+            if self._recorder is not None:
+                self._recorder.close()
+                self._recorder = None
 
     def __enter__(self) -> "Laboratory":
         return self

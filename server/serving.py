@@ -1,21 +1,26 @@
 """The server process: waitress embedded, ended by SIGTERM with its requests finished and the light dark."""
 
-import signal
+import contextlib
 import socket
+import threading
+import time
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 from retrolux.server.errors import PortInUse
-from retrolux.server.http import create_app
+from retrolux.server.http import LARGEST_BODY, create_app
 from retrolux.server.jobs import Jobs
 from retrolux.server.laboratory import Laboratory
+from retrolux.server.signals import handled
 
 THREADS = 8
+POLL_SECONDS = 0.5  # after which a signal is seen at the latest
+DRAIN_SECONDS = 20  # with the next, below the unit's TimeoutStopSec
+JOBS_SECONDS = 5
 
 
 def serve(laboratory: Laboratory, host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are finished.
+    """Serve until SIGTERM, SIGHUP or Ctrl-C; requests under way are finished, for as long as 20 s.
 
     Parameters
     ----------
@@ -31,25 +36,52 @@ def serve(laboratory: Laboratory, host: str, port: int, ready: Callable[[str], N
     DeviceError
         When the instrument cannot be opened; nothing is served then.
     """
-    listener = _listen(host, port)
-    jobs = Jobs(laboratory.journal)
-    try:
+    stopping = threading.Event()
+    with contextlib.ExitStack() as ending, handled(lambda _number, _frame: stopping.set()):
+        listener = ending.enter_context(_listen(host, port))
+        jobs = Jobs(laboratory.journal)
+        ending.callback(jobs.close, JOBS_SECONDS)
+        ending.callback(laboratory.close)  # called before the line above: no fit delays the dark
         laboratory.recorder.check()
         server = _waitress(create_app(laboratory, jobs), listener)
-        signal.signal(signal.SIGTERM, _stop)
         ready(f"http://{_printable(host)}:{listener.getsockname()[1]}")
-        server.run()
-    finally:
-        laboratory.close()  # first, so that no fit delays the dark
-        listener.close()
-        jobs.close()
+        _run(server, stopping)
 
 
 def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
     from waitress.server import create_server  # noqa: PLC0415 - only the server process needs it
 
-    # asyncore's poll() serves more than 1024 sockets; 120 s is longer than any measurement
-    return create_server(app, sockets=[listener], threads=THREADS, ident="retrolux", asyncore_use_poll=True)
+    # poll() serves more than 1024 sockets; a body is refused in words by the application, a huge one while it arrives
+    return create_server(
+        app,
+        sockets=[listener],
+        threads=THREADS,
+        ident="retrolux",
+        asyncore_use_poll=True,
+        max_request_body_size=2 * LARGEST_BODY,
+    )
+
+
+def _run(server: Any, stopping: threading.Event) -> None:  # noqa: ANN401
+    """Answer until told to stop, then take no more connections and answer what is under way."""
+    while not stopping.is_set():
+        _turn(server)
+    server.del_channel()  # the listening socket: nobody new is let in
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while _is_busy(server) and time.monotonic() < deadline:
+        _turn(server)
+    server.task_dispatcher.shutdown(timeout=1)
+
+
+def _turn(server: Any) -> None:  # noqa: ANN401
+    server.asyncore.loop(timeout=POLL_SECONDS, use_poll=True, map=server._map, count=1)
+
+
+def _is_busy(server: Any) -> bool:  # noqa: ANN401
+    """Return whether a request is being answered, waits for it, or has its answer not yet sent."""
+    dispatcher = server.task_dispatcher
+    unsent = any(c.requests or c.total_outbufs_len for c in list(server.active_channels.values()))
+    return bool(dispatcher.queue or dispatcher.active_count or unsent)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -59,16 +91,12 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(1024)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise PortInUse(
-            f"Cannot listen on {host}:{port}: {error.strerror or error}.",
+            f"Cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}.",
             "Choose another with --port, or stop what uses it (`ss -ltnp`).",
         ) from error
     return listener
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
 
 
 def _printable(host: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from retrolux.server.cli.failures import exit_code, sentence
+from retrolux.server.signals import end_in_order, handled
 
 COMMANDS = {
     "demo": ("demonstrate", "Collect, fit four models, invert, play the answers back."),
@@ -55,7 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # our matrices are small: threads would only wait for one another, and for whoever else uses the cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
-        result: Any = retrolux.main(arguments, prog_name="retrolux", standalone_mode=False)
+        with handled(end_in_order):
+            result: Any = retrolux.main(arguments, prog_name="retrolux", standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(_complain("Interrupted; what was measured is in the log.", 1))
     except click.ClickException as error:

@@ -4,16 +4,20 @@ import json
 import signal
 import socket
 import subprocess
+import sys
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from retrolux.device.factory import open_instrument
 from retrolux.device.log import read_records
 from tests.e2e.conftest import COMMAND, Start
 
-DARK, SLOPES = (1400, 1100, 600), (29145, 63489, 30201)  # counts at 630, 515 and 445 nm for R, G and B
+# counts in the dark, and for R, G and B at full duty
+LIGHT = {"445nm": (600, 60, 320, 30200), "515nm": (1200, 350, 63450, 480), "630nm": (1600, 29000, 1200, 700)}
 
 
 def get(url: str) -> Any:
@@ -34,9 +38,9 @@ def test_32_clients_each_get_the_answer_to_their_own_question(start: Start) -> N
     assert len(rows) == 256
     for asked, answered, out in rows:
         assert answered == asked
-        for channel, dark, slope, duty in zip(("630nm", "515nm", "445nm"), DARK, SLOPES, asked, strict=True):
-            expected = min(dark + slope * duty, 65535)
-            assert abs(out[channel] - expected) < 1500 + 0.05 * expected  # out belongs to its own in
+        for channel, (dark, *slopes) in LIGHT.items():
+            expected = min(dark + sum(s * duty for s, duty in zip(slopes, asked, strict=True)), 65535)
+            assert abs(out[channel] - expected) < 500 + 0.05 * expected  # out belongs to its own in
 
 
 def test_sigterm_finishes_ends_well_and_keeps_the_log(start: Start, tmp_path: Path) -> None:
@@ -47,6 +51,60 @@ def test_sigterm_finishes_ends_well_and_keeps_the_log(start: Start, tmp_path: Pa
     assert server.wait(timeout=20) == 0
     (log,) = tmp_path.rglob("rgb.jsonl")
     assert len(read_records(log)) == 3
+
+
+def test_requests_under_way_are_answered_before_the_end(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "retrolux.toml").write_text("[sensor]\natime = 255\nastep = 65534\n")  # 47 s of fake time: much polling
+    server, url = start()
+    with ThreadPoolExecutor(24) as pool:
+        asked = [pool.submit(get, f"{url}/api?G={i / 24}") for i in range(24)]
+        next(done for done in asked if done.result())  # one is answered, the others are under way
+        server.send_signal(signal.SIGTERM)
+        answered = [done.result()["in"][1] for done in asked]
+    assert answered == [i / 24 for i in range(24)]
+    assert server.wait(timeout=40) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_command_that_is_ended_makes_the_light_dark(
+    number: signal.Signals, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """The command runs in real time with its light written to a file, so that what outlives it can be looked at."""
+    seen = tmp_path / "seen"
+    script = tmp_path / "collect.py"
+    script.write_text(LIT_FOR_LONG.format(seen=str(seen)))
+    command = [sys.executable, str(script), "collect", "-n", "50", "-o", "rgb.jsonl"]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        while "LIT" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(number)
+        process.send_signal(number)
+        assert process.wait(timeout=30) != 0
+    assert set(seen.read_text().split()) == {"0"}
+
+
+# what the pins were at last, written when the interpreter ends; a reading that takes as long as it is let
+LIT_FOR_LONG = """
+import atexit, sys, time
+from pathlib import Path
+from retrolux.device.sim import pwm
+from retrolux.device import clock
+pins = []
+made = pwm.PwmPin.__init__
+def make(self, *a, **k):
+    made(self, *a, **k)
+    pins.append(self)
+pwm.PwmPin.__init__ = make
+def wait(self, seconds):
+    self._elapsed += seconds
+    if any(pin.duty_cycle for pin in pins):
+        print("LIT", file=sys.stderr, flush=True)
+        time.sleep(30)
+clock.FakeClock.sleep = wait
+atexit.register(lambda: Path({seen!r}).write_text(" ".join(str(pin.duty_cycle) for pin in pins)))
+from retrolux.server.cli import main
+main()
+"""
 
 
 def test_killed_it_comes_back_with_every_acknowledged_reading(start: Start, tmp_path: Path) -> None:
