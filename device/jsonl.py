@@ -4,6 +4,7 @@ import errno
 import fcntl
 import json
 import logging
+import math
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -137,7 +138,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
                     yield number, record
                 elif line.endswith(b"\n") or not _is_torn(line):
                     raise LogUnreadable(
-                        f"{path}, line {number} is no JSON object.", "Correct or remove that line; the rest is whole."
+                        f"{path}, line {number} is no JSON object of finite numbers.",
+                        "Correct or remove that line; the rest is whole.",
                     )
                 else:
                     _logger.warning("%s: line %d is torn and was left out.", path, number)
@@ -147,7 +149,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
-        record = json.loads(line, parse_constant=_refuse)
+        record = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):  # also UnicodeDecodeError
         return None
     return record if isinstance(record, dict) else None
@@ -155,6 +157,11 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(constant)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _refuse(text)  # 1e999 is infinite, and JSON cannot say that again
 
 
 def _open(path: Path) -> int:

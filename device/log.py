@@ -49,7 +49,14 @@ def _wrong(record: Mapping[str, Any]) -> str | None:
         return '"in" is no list of numbers'
     if not isinstance(outputs, dict) or not outputs or not all(map(_is_number, outputs.values())):
         return '"out" does not give a number for each channel'
-    return None if _is_number(record.get("time", 0)) else '"time" is no number'
+    if not isinstance(record.get("saturated", []), list):
+        return '"saturated" is no list of channels'
+    odd = [key for key in ("time", "atime", "astep", "gain") if not _is_setting(record.get(key, 0))]
+    return f'"{odd[0]}" is no number' if odd else None
+
+
+def _is_setting(value: object) -> bool:
+    return all(map(_is_number, value.values())) if isinstance(value, dict) else _is_number(value)
 
 
 def _is_number(value: object) -> bool:

@@ -8,6 +8,9 @@ import numpy as np
 from retrolux.models.errors import BadTarget, UnknownColumn
 from retrolux.models.model import Array
 
+LARGEST = 1e9
+"""A target may be out of the sensor's reach, to be told so; beyond this, numbers are mistakes and spoil arithmetic."""
+
 
 def check_target(target: Mapping[str, float], names: Sequence[str]) -> tuple[tuple[str, ...], Array]:
     """Return a target's columns in the model's order, and their values, shape (n_columns,).
@@ -49,4 +52,6 @@ def _finite(name: str, value: object) -> float:
         raise BadTarget(f"{name} is {value!r}, which is no number.", "Give counts, such as 16384.")
     if not math.isfinite(value):
         raise BadTarget(f"{name} is {value}, which is not finite.", "Give counts, such as 16384.")
+    if abs(number := float(value)) > LARGEST:
+        raise BadTarget(f"{name} is {number:g}, beyond anything that could be meant.", "Give counts, such as 16384.")
     return float(value)

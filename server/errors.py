@@ -41,6 +41,13 @@ class BadRequest(ServerError, ValueError):
     status = 400
 
 
+class NotJson(ServerError, TypeError):
+    """Raised when a request's body is not declared as JSON."""
+
+    type = "/problems/not-json"
+    status = 415
+
+
 class BadArgument(ServerError, ValueError):
     """Raised when an argument is understood and cannot be: a target without a number, a column given twice."""
 

@@ -1,5 +1,6 @@
 """The HTTP interface: a thin front of the laboratory."""
 
+import re
 import threading
 import time
 from collections import deque
@@ -14,7 +15,7 @@ from retrolux.device.log import read_records
 from retrolux.models import registry
 from retrolux.server import claude_light, problems, schemas
 from retrolux.server.answers import predict, sample
-from retrolux.server.errors import BadArgument, BadRequest
+from retrolux.server.errors import BadArgument, BadRequest, NotJson
 from retrolux.server.fitting import fit_and_save
 from retrolux.server.jobs import Jobs
 from retrolux.server.laboratory import Laboratory
@@ -153,6 +154,8 @@ def create_app(laboratory: Laboratory, jobs: Jobs) -> Flask:
         view: Callable[..., Response] = getattr(front, "job" if name == "id" else name)
         path = op.path.replace("{", "<").replace("}", ">")
         app.add_url_rule(path, op.path, view, methods=[op.method])
+    for rule in app.url_map.iter_rules("/api"):
+        (rule.methods or set()).discard("HEAD")  # or a HEAD would measure
     document = describe(OPERATIONS, version("retrolux"))
     app.add_url_rule("/openapi.json", "openapi", lambda: _answer(document))
     problems.register(app)
@@ -160,15 +163,19 @@ def create_app(laboratory: Laboratory, jobs: Jobs) -> Flask:
 
 
 def _body(form: type[Body]) -> Body:
+    if request.mimetype != "application/json":  # another site's page may send plain text here without being asked
+        raise NotJson(f"The body is {request.mimetype or 'of no type'}.", "Send it as Content-Type: application/json.")
     return form.model_validate_json(request.get_data())
 
 
 def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 10_000):
-        raise BadRequest(f"limit is {text!r}.", "Give a whole number from 1 to 10000.")
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 10_000:
+        raise BadRequest(f"limit is {text[:20]!r}.", "Give a whole number from 1 to 10000.")
     return int(text)
 
 
 def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
     fresh = {"Cache-Control": "no-store"} | (headers or {})
-    return Response(json.dumps(document, sort_keys=False), status, fresh, content_type="application/json")
+    return Response(
+        json.dumps(document, sort_keys=False, allow_nan=False), status, fresh, content_type="application/json"
+    )

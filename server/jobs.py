@@ -117,7 +117,7 @@ class Jobs:
     def _from_journal(self, job: str) -> JobState | None:
         state = None
         for event in self._journal.events():
-            if event.get("job") == job:
+            if event.get("job") == job and event.get("event") in {"started", "finished"}:
                 state = _replay(state, event)
         return state
 

@@ -58,10 +58,11 @@ class Journal:
         """Return the started events of this kind that no finished event answers, oldest first."""
         open_jobs: dict[str, dict[str, Any]] = {}
         for event in self.events():
-            if event.get("event") == "started" and event.get("kind") == kind:
-                open_jobs[event["job"]] = event
-            else:
-                open_jobs.pop(event.get("job", ""), None)
+            job = str(event.get("job"))
+            if event.get("event") == "started" and event.get("kind") == kind and "job" in event:
+                open_jobs[job] = event
+            elif event.get("event") == "finished":
+                open_jobs.pop(job, None)
         return list(open_jobs.values())
 
     def _write(self, event: dict[str, Any]) -> None:

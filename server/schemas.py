@@ -98,7 +98,7 @@ class SampleRequest(Request):
     model: Method = "gmm"
     n: int = Field(500, ge=1, le=100_000)
     given: dict[str, FiniteFloat] = Field(default_factory=dict)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**31)
 
 
 class SampleAnswer(Answer):
@@ -114,7 +114,7 @@ class FitRequest(Request):
     """Fit these methods to the server's log; all that are installed by default."""
 
     models: list[Method] | None = Field(None, min_length=1)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**31)
 
 
 class Job(Answer):

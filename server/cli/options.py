@@ -17,7 +17,9 @@ config_file = click.option(
     "--config", "config_path", type=click.Path(path_type=Path), help="TOML configuration (default: retrolux.toml)."
 )
 device_name = click.option("--device", metavar="NAME", help="sim, sim:N, pi or http://…  [default: sim]")
-seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of all that is drawn.")
+seed = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all that is drawn."
+)
 only_device = click.option("--only", metavar="NAME", help="Take this device's readings from a log of several.")
 samples = click.option(
     "--samples", type=click.IntRange(2, 100_000), default=500, show_default=True, help="Of the generative methods."

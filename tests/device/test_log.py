@@ -85,13 +85,17 @@ def test_readings_survive_any_tear_of_the_last_line(tmp_path: Path, readings: li
         ('{"in": 0.5, "out": {"nir": 1}}', '"in" is no list'),
         ('{"in": ["a", 0, 0], "out": {"nir": 1}}', '"in" is no list'),
         ('{"in": [true, 0, 0], "out": {"nir": 1}}', '"in" is no list'),
-        ('{"in": [1e999, 0, 0], "out": {"nir": 1}}', '"in" is no list'),
+        ('{"in": [1e999, 0, 0], "out": {"nir": 1}}', "is no JSON object of finite numbers"),
         ('{"in": [0, 0, 0]}', '"out" does not give'),
         ('{"in": [0, 0, 0], "out": {}}', '"out" does not give'),
         ('{"in": [0, 0, 0], "out": [1]}', '"out" does not give'),
         ('{"in": [0, 0, 0], "out": {"nir": null}}', '"out" does not give'),
         ('{"in": [0, 0, 0], "out": {"nir": 1' + "0" * 400 + "}}", '"out" does not give'),
         ('{"in": [0, 0, 0], "out": {"nir": 1}, "time": "today"}', '"time" is no number'),
+        ('{"in": [0, 0, 0], "out": {"nir": 1}, "atime": "long"}', '"atime" is no number'),
+        ('{"in": [0, 0, 0], "out": {"nir": 1}, "gain": {"nir": null}}', '"gain" is no number'),
+        ('{"in": [0, 0, 0], "out": {"nir": 1}, "saturated": 5}', '"saturated" is no list'),
+        ('{"in": [0, 0, 0], "out": {"nir": 1}, "mine": 1e999}', "is no JSON object of finite numbers"),
     ],
 )
 def test_a_line_that_is_no_record_is_named(tmp_path: Path, line: str, words: str) -> None:

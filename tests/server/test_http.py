@@ -65,7 +65,8 @@ class TestMeasure:
     def test_a_bad_duty_is_refused_before_anything_moves(
         self, client: FlaskClient, laboratory: Laboratory, value: str
     ) -> None:
-        answer = client.post("/v1/measure", data=f'{{"inputs": {{"R": {value}, "G": 0, "B": 0}}}}')
+        body = f'{{"inputs": {{"R": {value}, "G": 0, "B": 0}}}}'
+        answer = client.post("/v1/measure", data=body, content_type="application/json")
         assert answer.status_code == 422
         assert answer.content_type == "application/problem+json"
         assert not laboratory.log_path.exists()
@@ -85,9 +86,16 @@ class TestMeasure:
         ],
     )
     def test_a_bad_body_is_one_problem_document(self, client: FlaskClient, body: bytes, status: int) -> None:
-        answer = client.post("/v1/measure", data=body)
+        answer = client.post("/v1/measure", data=body, content_type="application/json")
         assert answer.status_code == status
         assert answer.get_json()["remedy"]
+
+    @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", None])
+    def test_only_json_is_taken(self, client: FlaskClient, laboratory: Laboratory, kind: str | None) -> None:
+        body = '{"inputs": {"R": 1, "G": 1, "B": 1}}'
+        assert client.post("/v1/measure", data=body, content_type=kind).status_code == 415
+        assert client.head("/api?R=1").status_code == 405
+        assert not laboratory.log_path.exists()
 
 
 class TestModels:
@@ -129,6 +137,17 @@ class TestModels:
         answer = post(client, "/v1/invert", {"target": target, "model": "linear"})
         assert answer.status_code == status
         assert answer.content_type == "application/problem+json"
+
+    @pytest.mark.parametrize("model", ["linear", "pls", "gmm"])
+    @pytest.mark.parametrize("huge", [1e10, 1e300, -1e308])
+    def test_an_absurd_number_is_refused(self, client: FlaskClient, model: str, huge: float) -> None:
+        assert post(client, "/v1/invert", {"target": {"515nm": huge}, "model": model}).status_code == 422
+        assert post(client, "/v1/sample", {"given": {"515nm": huge}, "model": model}).status_code == 422
+
+    def test_a_seed_is_what_every_generator_takes(self, client: FlaskClient) -> None:
+        asked = {"n": 2, "model": "gmm"}
+        assert post(client, "/v1/sample", asked | {"seed": 2**31 - 1}).status_code == 200
+        assert post(client, "/v1/sample", asked | {"seed": 2**31}).status_code == 422
 
     def test_an_unattainable_target_is_answered_and_said(self, client: FlaskClient) -> None:
         answer = post(client, "/v1/invert", {"target": {"445nm": 65000}, "model": "linear"}).get_json()
@@ -172,7 +191,7 @@ class TestState:
         assert document["total"] == 3
         assert [r["in"][1] for r in document["readings"]] == [0.2, 0.3]
 
-    @pytest.mark.parametrize("limit", ["0", "-1", "abc", "10001", "1.5", "²"])
+    @pytest.mark.parametrize("limit", ["0", "-1", "abc", "10001", "1.5", "²", "9" * 5000])
     def test_a_bad_limit_is_refused(self, client: FlaskClient, limit: str) -> None:
         assert client.get("/v1/log", query_string={"limit": limit}).status_code == 400
 

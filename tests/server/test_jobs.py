@@ -7,6 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from retrolux.device.errors import LogUnwritable
+from retrolux.device.jsonl import JsonLines
 from retrolux.models.errors import BadData
 from retrolux.server.errors import NotFound
 from retrolux.server.jobs import Jobs, JobState
@@ -96,6 +97,17 @@ def test_the_journal_finds_what_was_interrupted(journal: Journal) -> None:
     journal.started("fit", {})
     journal.finished(first, "collect", "finished")
     assert [event["job"] for event in journal.interrupted("collect")] == [second]
+
+
+def test_lines_of_another_kind_are_left_alone(journal: Journal) -> None:
+    job = journal.started("collect", {"n": 1})
+    with JsonLines(journal.path) as lines:
+        lines.append({"event": "started", "kind": "collect"})
+        lines.append({"event": "paused", "job": job, "kind": "collect"})
+    assert [event["job"] for event in journal.interrupted("collect")] == [job]
+    queue = Jobs(journal)
+    queue.close()
+    assert queue.get(job).state == "interrupted"
 
 
 def test_a_fit_over_http_is_a_job(client: FlaskClient, laboratory: Laboratory, jobs: Jobs, readings: Path) -> None:

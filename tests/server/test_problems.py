@@ -62,6 +62,6 @@ def test_a_method_that_is_not_allowed_names_those_that_are(client: FlaskClient) 
 
 
 def test_a_body_that_is_too_large_is_refused(client: FlaskClient) -> None:
-    answer = client.post("/v1/measure", data=b" " * 1_000_001)
+    answer = client.post("/v1/measure", data=b" " * 1_000_001, content_type="application/json")
     assert answer.status_code == 413
     assert answer.content_type == "application/problem+json"
