@@ -1,12 +1,17 @@
 """Collection of a design's readings, which goes on where it stopped."""
 
-from collections.abc import Callable, Sequence
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from retrolux.device.designs import design
+from retrolux.device.errors import InstrumentBusy
 from retrolux.device.log import read_records
+from retrolux.device.measurement import REFERENCE
 from retrolux.device.recording import Recorder
 from retrolux.server.journal import Journal
 
@@ -30,6 +35,8 @@ class Plan:
         Name of the instrument.
     log : str
         Absolute path of the log.
+    gain, atime, astep : float, int, int
+        The sensor's settings: a run is never gone on with at others.
     """
 
     design: str
@@ -37,6 +44,9 @@ class Plan:
     seed: int
     device: str
     log: str
+    gain: float = REFERENCE.gain
+    atime: int = REFERENCE.atime
+    astep: int = REFERENCE.astep
 
     def points(self) -> list[tuple[float, ...]]:
         """Return the settings, in the order in which they are measured. Raises BadInput."""
@@ -74,16 +84,35 @@ def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report) ->
     ------
     BadInput
         Before anything moves, when there is no such design.
+    InstrumentBusy
+        When another process collects into the same log.
     DeviceError
         When the instrument or the log fails; the readings so far are on disk.
     """
     points = plan.points()
-    earlier = find_run(plan, journal)
-    run = earlier or journal.started("collect", asdict(plan))
-    done = done_points(Path(plan.log), run) if earlier else set()
-    _measure_rest(points, done, recorder, run, report)
-    journal.finished(run, "collect", "finished", result={"readings": len(points)})
+    with _one_collection(Path(plan.log), journal):
+        earlier = find_run(plan, journal)
+        run = earlier or journal.started("collect", asdict(plan))
+        done = done_points(Path(plan.log), run) if earlier else set()
+        _measure_rest(points, done, recorder, run, report)
+        journal.finished(run, "collect", "finished", result={"readings": len(points)})
     return Collected(run, len(points), len(done))
+
+
+@contextmanager
+def _one_collection(log: Path, journal: Journal) -> Iterator[None]:
+    """Hold this log's lock, which ends with the process: a run that goes on elsewhere is not an interrupted one."""
+    folder = journal.path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(str(log).encode()).hexdigest()[:16]
+    with (folder / f"collect-{name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InstrumentBusy(
+                f"Another collection into {log} is going on.", "Wait for it, or choose another log with -o."
+            ) from error
+        yield
 
 
 def _measure_rest(

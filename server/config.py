@@ -8,6 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
@@ -63,7 +64,7 @@ class Serve(Section):
 class Calibration(Section):
     """``[calibration]``: measured gain ratios to gain 128, such as ``gain_ratios = { "64" = 0.503 }``."""
 
-    gain_ratios: dict[float, FiniteFloat] | None = None
+    gain_ratios: dict[float, Annotated[FiniteFloat, Field(gt=0)]] | None = None
 
 
 class Config(Section):

@@ -87,7 +87,9 @@ class Front:
         with self._asking[asked.model]:
             solution = self.laboratory.model(asked.model).invert(asked.target, samples=asked.samples)
         played = self.laboratory.play_back(solution, asked.playbacks) if asked.playbacks else {}
-        return _answer(solution.to_json() | played)
+        document = solution.to_json()
+        document["warnings"] += self.laboratory.strangers(asked.model)
+        return _answer(document | played)
 
     def predict(self) -> Response:
         """Answer ``POST /v1/predict``."""

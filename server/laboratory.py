@@ -142,6 +142,13 @@ class Laboratory:
         (fitted,) = self.fit(data, [method], seed=seed, report=report)
         return fitted
 
+    def strangers(self, method: str) -> list[str]:
+        """Return, in words, that the method's saved model describes another instrument than this one, if it does."""
+        learnt, here = self.store.device(method), self.config.device
+        if learnt in {"unknown", here} or learnt.startswith(f"{here} ("):
+            return []
+        return [f"This model was fitted to readings of {learnt}, and {here} is another instrument: fit its own."]
+
     def play_back(
         self, solution: Solution, playbacks: int, report: Callable[[int], None] = lambda _done: None
     ) -> dict[str, Any]:

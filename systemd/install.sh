@@ -4,6 +4,7 @@
 #
 #   sudo sh systemd/install.sh [--device pi|sim|sim:N|http://…] [--without-forest] [--no-start]
 set -eu
+umask 022  # root may have a stricter one, and the service reads what is installed here
 
 device=pi
 extras=forest
@@ -18,7 +19,7 @@ while [ $# -gt 0 ]; do
     shift
 done
 
-# DESTDIR puts every file below another root; used to build images and in the tests.
+# DESTDIR puts every file below another root, for the tests; the virtual environment works only where it was made.
 root=${DESTDIR:-}
 source=$(cd "$(dirname "$0")/.." && pwd)
 prefix=/opt/retrolux

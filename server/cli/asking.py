@@ -59,7 +59,9 @@ def invert(
             fitted = _model(lab, method, data_path, only, seed)
             with progress_bar(f"asking {method}", None):
                 solution = fitted.invert(wanted, samples=samples, seed=seed)
-            found.append(solution.to_json() | (_play_back(lab, solution, playbacks) if verify else {}))
+            answer = solution.to_json() | (_play_back(lab, solution, playbacks) if verify else {})
+            answer["warnings"] += lab.strangers(method) if verify and data_path is None else []
+            found.append(answer)
     if as_json:
         print_json({"answers": found} if model == "all" else found[0])
         return

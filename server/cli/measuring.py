@@ -81,12 +81,14 @@ def collect(
     """Measure a design of N settings. Interrupted and run again, it goes on where it stopped."""
     config = options.configured(config_path, device, instrument=True)
     with Laboratory(config, log_path) as lab:
-        plan = Plan(design, n, seed, config.device, str(lab.log_path.resolve()))
+        sensor = config.sensor
+        log = str(lab.log_path.resolve())
+        plan = Plan(design, n, seed, config.device, log, sensor.gain, sensor.atime, sensor.astep)
         refuse_mixing(lab.log_path, config.device)
-        plan.points()  # a design that cannot be is refused before the instrument is touched
+        points = plan.points()  # a design that cannot be is refused before the instrument is touched
         if find_run(plan, lab.journal):
             say("going on with the interrupted collection")
-        with progress_bar("measuring", n) as update:
+        with progress_bar("measuring", len(points)) as update:
             done = run_collection(plan, lab.recorder, lab.journal, lambda made, _total: update(made))
     result = {"log": str(lab.log_path), "readings": done.readings, "resumed": done.resumed, "run": done.run}
     if as_json:

@@ -1,13 +1,14 @@
 """Collections that are interrupted and taken up again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from retrolux.device.errors import BadInput
+from retrolux.device.errors import BadInput, InstrumentBusy
 from retrolux.device.log import read_records
 from retrolux.server.collect import Plan, collect
 from retrolux.server.config import Config
@@ -61,6 +62,22 @@ def test_another_plan_is_another_run(laboratory: Laboratory) -> None:
         go(laboratory, plan(laboratory), stop_after(3))
     assert go(laboratory, plan(laboratory, seed=1)).resumed == 0
     assert go(laboratory, plan(laboratory)).resumed == 3
+
+
+def test_a_run_is_not_gone_on_with_at_another_exposure(laboratory: Laboratory) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        go(laboratory, plan(laboratory), stop_after(3))
+    assert go(laboratory, replace(plan(laboratory), gain=64)).resumed == 0
+
+
+def test_two_collections_never_share_a_log_at_once(laboratory: Laboratory) -> None:
+    def second(done: int, _total: int) -> None:
+        if done == 2:
+            with pytest.raises(InstrumentBusy, match="going on"):
+                go(laboratory, plan(laboratory))
+
+    assert go(laboratory, plan(laboratory), second).readings == 10
+    assert len(read_records(laboratory.log_path)) == 10
 
 
 def test_a_finished_run_is_not_taken_up(laboratory: Laboratory) -> None:

@@ -138,6 +138,12 @@ class TestModels:
         assert answer.status_code == status
         assert answer.content_type == "application/problem+json"
 
+    def test_a_model_of_another_instrument_is_named(self, fitted: Laboratory, jobs: Jobs) -> None:
+        fitted.config = fitted.config.model_copy(update={"device": "sim:7"})
+        asked = {"target": TARGET, "model": "linear"}
+        answer = post(create_app(fitted, jobs).test_client(), "/v1/invert", asked).get_json()
+        assert any("sim:7" in warning for warning in answer["warnings"])
+
     @pytest.mark.parametrize("model", ["linear", "pls", "gmm"])
     @pytest.mark.parametrize("huge", [1e10, 1e300, -1e308])
     def test_an_absurd_number_is_refused(self, client: FlaskClient, model: str, huge: float) -> None:
