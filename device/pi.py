@@ -14,9 +14,10 @@ from typing import Any
 
 from retrolux.device.bench import Bench
 from retrolux.device.clock import RealClock
+from retrolux.device.deadlines import CHECK_WIRING
 from retrolux.device.errors import InstrumentBusy, LightError, SensorMissing
 from retrolux.device.light import CHECK_PINS, GpiozeroLight, Light, PwmioLight
-from retrolux.device.sensor import CHECK_WIRING, Sensor
+from retrolux.device.sensor import Sensor
 from retrolux.device.settings import InstrumentSettings
 
 INSTALL = (

@@ -1,32 +1,23 @@
 """The AS7341 through its Adafruit driver: wrapped, not rewritten.
 
 What the wrapping adds: every wait ends, saturation is kept, each reading is of an integration that began after it was
-asked for, and clear and NIR come with the eight bands.
+asked for, clear and NIR come with the eight bands, and up to six channels take one integration.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from retrolux.device.clock import Clock
+from retrolux.device.deadlines import CHECK_WIRING, bounded
 from retrolux.device.errors import SensorMissing, SensorTimeout
 from retrolux.device.measurement import Exposure
+from retrolux.device.passes import Pass, passes_for
 from retrolux.device.settings import GAINS
 
-LOW = ("415nm", "445nm", "480nm", "515nm")
-HIGH = ("555nm", "590nm", "630nm", "680nm")
-BOTH = ("clear", "nir")  # converted in either pass; taken from the later one, as Claude-Light does
 SATURATED = 1 << 7  # of ASTATUS (datasheet page 49)
-SMUX_SECONDS = 0.1  # the command takes well under a millisecond
-SPARE_SECONDS = 0.5  # beyond integration and autozero
-POLL_SECONDS = 0.001
-
-CHECK_WIRING = (
-    "Check the wiring (3V3, GND, SDA on pin 3, SCL on pin 5), that I2C is on (sudo raspi-config nonint do_i2c 0), "
-    "and that `i2cdetect -y 1` shows 39."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +29,7 @@ class Counts:
 
 
 class Sensor:
-    """An AS7341 at one exposure.
+    """An AS7341.
 
     Parameters
     ----------
@@ -49,7 +40,11 @@ class Sensor:
     clock : Clock
         Deadlines are measured by it.
     exposure : Exposure
-        Gain and integration time.
+        Gain and integration time of its readings, where a reading is not given its own.
+
+    Attributes
+    ----------
+    exposure : Exposure
 
     Raises
     ------
@@ -60,38 +55,49 @@ class Sensor:
     def __init__(self, driver_module: ModuleType, bus: Any, clock: Clock, exposure: Exposure) -> None:  # noqa: ANN401
         self.exposure = exposure
         with _in_words():
-            self._driver = _bounded(driver_module, clock, exposure)(bus)
-            self._configure()
+            self._driver = bounded(driver_module, clock)(bus)
+            self._configure(exposure)
 
-    def read(self, channels: tuple[str, ...]) -> Counts:
+    def read(self, channels: tuple[str, ...], exposure: Exposure | None = None) -> Counts:
         """Integrate and return raw counts, 0 … 65535, of these channels.
 
-        Two integrations for all ten; one where the channels are of one pass.
+        Up to six channels take one integration, more take two (:func:`~retrolux.device.passes.passes_for`).
+
+        Parameters
+        ----------
+        channels : tuple of str
+        exposure : Exposure, optional
+            For this reading alone; :attr:`exposure` by default.
 
         Raises
         ------
         SensorMissing, SensorTimeout
         """
+        wanted = exposure or self.exposure
         outputs: dict[str, int] = {}
         saturated: set[str] = set()
         with _in_words():
-            for names in _passes(channels):
-                status, *counts = self._driver.convert(names)
-                converted = dict(zip((*names, *BOTH), counts, strict=True))
-                outputs |= converted
-                saturated = (saturated - set(BOTH)) | _saturated(converted, status, self.exposure.ceiling)
+            if wanted != self._configured:
+                self._configure(wanted)
+            for one in passes_for(channels):
+                converted, full = self._convert(one)
+                outputs |= converted  # clear and NIR of the later pass, as Claude-Light does
+                saturated = (saturated - set(converted)) | full
         return Counts({c: outputs[c] for c in channels}, tuple(c for c in channels if c in saturated))
 
-    def _configure(self) -> None:
+    def _convert(self, one: Pass) -> tuple[dict[str, int], set[str]]:
+        """Return the counts of a pass, and its channels at the ceiling."""
+        status, *counts = self._driver.convert(one)
+        converted = dict(zip(one.channels, counts, strict=False))  # converters beyond them are not connected
+        return converted, _saturated(converted, status, self._configured.ceiling)
+
+    def _configure(self, exposure: Exposure) -> None:
         """Stop, then change; the first integration after a change is one that we start (datasheet page 28)."""
         self._driver.stop()
-        self._driver.atime, self._driver.astep = self.exposure.atime, self.exposure.astep
-        self._driver.gain = GAINS.index(self.exposure.gain)
-
-
-def _passes(channels: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """Return the passes that these channels need; clear and NIR alone need either."""
-    return [names for names in (LOW, HIGH) if set(names) & set(channels)] or [HIGH]
+        self._driver.atime, self._driver.astep = exposure.atime, exposure.astep
+        self._driver.gain = GAINS.index(exposure.gain)
+        self._driver.integration = exposure.seconds
+        self._configured = exposure
 
 
 def _saturated(converted: Mapping[str, int], status: int, ceiling: int) -> set[str]:
@@ -100,60 +106,6 @@ def _saturated(converted: Mapping[str, int], status: int, ceiling: int) -> set[s
     if not full and status & SATURATED:
         return {max(converted, key=lambda c: converted[c])}
     return full
-
-
-class _Deadlines:
-    """Put before the driver's class, it bounds the driver's waits and starts each pass anew.
-
-    ``clock`` and ``integration`` (seconds) are given when the two are joined; the other names are the driver's.
-    """
-
-    clock: Clock
-    integration: float
-    _low_bank_active: bool
-    _smux_enable_bit: bool
-    _data_ready_bit: bool
-    _color_meas_enabled: bool
-    _all_channels: tuple[int, ...]
-    _configure_f1_f4: Callable[[], None]
-    _configure_f5_f8: Callable[[], None]
-
-    @property
-    def _smux_enabled(self) -> bool:
-        return bool(self._smux_enable_bit)
-
-    @_smux_enabled.setter
-    def _smux_enabled(self, enable: bool) -> None:
-        self._low_bank_active = False
-        self._smux_enable_bit = enable
-        self._until(lambda: not self._smux_enable_bit, SMUX_SECONDS, "its multiplexer's command")
-
-    def _wait_for_data(self, timeout: float = 1.0) -> None:  # noqa: ARG002 - the driver's second is too short
-        self._until(lambda: self._data_ready_bit, 2 * self.integration + SPARE_SECONDS, "an integration")
-
-    def _until(self, done: Callable[[], bool], seconds: float, what: str) -> None:
-        deadline = self.clock.monotonic() + seconds
-        while not done():
-            if self.clock.monotonic() > deadline:
-                remedy = f"Switch its power off and on. {CHECK_WIRING}"
-                raise SensorTimeout(f"The sensor did not finish {what} in {seconds:.2f} s.", remedy)
-            self.clock.sleep(POLL_SECONDS)
-
-    def convert(self, names: tuple[str, ...]) -> tuple[int, ...]:
-        """Integrate one pass from its beginning; return ASTATUS and the six converters' counts."""
-        # told that nothing is configured, the driver starts anew; else it would hand out the running frame
-        self._low_channels_configured = self._high_channels_configured = False
-        (self._configure_f1_f4 if names == LOW else self._configure_f5_f8)()
-        return tuple(self._all_channels)
-
-    def stop(self) -> None:
-        """End a running integration."""
-        self._color_meas_enabled = False
-
-
-def _bounded(module: ModuleType, clock: Clock, exposure: Exposure) -> Any:  # noqa: ANN401 - the driver has no types
-    """Return the driver's class with deadlines round its waits."""
-    return type("BoundedAS7341", (_Deadlines, module.AS7341), {"clock": clock, "integration": exposure.seconds})
 
 
 @contextmanager

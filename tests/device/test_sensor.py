@@ -54,7 +54,7 @@ def test_an_endless_integration_is_given_up_in_proportion(parts: Parts, exposure
     began = parts.clock.monotonic()
     with pytest.raises(SensorTimeout, match="did not finish an integration") as failed:
         sensor.read(CHANNELS)
-    assert exposure.seconds < parts.clock.monotonic() - began < 2 * exposure.seconds + 0.6
+    assert exposure.seconds < parts.clock.monotonic() - began < 1.25 * exposure.seconds + 0.2
     assert "i2cdetect -y 1" in failed.value.remedy
 
 
@@ -74,7 +74,8 @@ def test_an_endless_multiplexer_command_is_given_up_at_once(parts: Parts) -> Non
         (("630nm",), 1),
         (("clear", "nir"), 1),
         (("445nm", "clear"), 1),
-        (("515nm", "555nm"), 2),
+        (("515nm", "555nm"), 1),
+        (("415nm", "680nm", "nir"), 1),
         (CHANNELS, 2),
     ],
     ids=str,
@@ -148,3 +149,22 @@ def test_a_reading_is_of_the_light_that_it_was_asked_under(parts: Parts) -> None
         parts.pins[2].duty_cycle = duty
         assert sensor.read(("445nm",)).outputs["445nm"] == pytest.approx(613 + 30201 * duty / 65535, abs=400)
         assert sensor.read(("clear",)).outputs["clear"] == pytest.approx(8192 + 27341 * duty / 65535, rel=0.25)
+
+
+def test_a_frame_that_outlives_the_restart_is_not_taken_for_the_new_one(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The datasheet says neither that reading clears data-valid nor that starting does."""
+    real, status2 = parts.chip.write, 0xA3
+
+    def keep(register: int, value: int) -> None:
+        flags = parts.chip.registers[status2]
+        real(register, value)
+        parts.chip.registers[status2] = flags
+
+    parts.chip.valid_clears_on_read = False
+    monkeypatch.setattr(parts.chip, "write", keep)
+    sensor = open_sensor(parts)
+    for duty in (0, 65535, 0, 65535):
+        parts.pins[2].duty_cycle = duty
+        assert sensor.read(("445nm",)).outputs["445nm"] == pytest.approx(613 + 30201 * duty / 65535, abs=400)
