@@ -1,12 +1,19 @@
-"""The Adafruit driver's class with an end to each of its waits, and with multiplexer maps beside its own two."""
+"""The Adafruit driver's class, with three things more.
+
+An end to each of its waits, multiplexer maps beside its own two, and proof that a frame is of the settings it was
+asked at. The proof is a mark in a register that nothing else uses: a reset of the sensor wipes it, and a reset in
+the middle of a pass may leave no other trace, for the driver reads, changes and writes back registers.
+"""
 
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from retrolux.device.clock import Clock
-from retrolux.device.errors import SensorTimeout
+from retrolux.device.errors import SensorReset, SensorTimeout
+from retrolux.device.measurement import Exposure
 from retrolux.device.passes import HIGH, LOW, Pass
+from retrolux.device.settings import GAINS
 
 AUTOZERO = 0.015  # seconds after each start (datasheet page 39)
 SMUX_SECONDS = 0.1  # the command takes well under a millisecond
@@ -14,6 +21,11 @@ WRITE_SMUX = 2  # the command: connect as the RAM says
 EARLIEST, LATEST = 0.9, 1.25  # of an integration's nominal length; oscillators are a few per cent off
 SPARE_SECONDS = 0.1  # for a machine that is busy
 POLL_SECONDS = 0.001
+
+ENABLE, MARK, CFG0, CFG1, ASTEP = 0x80, 0x84, 0xA9, 0xAA, 0xCA  # registers (datasheet pages 32 to 53)
+MEASURING, OF_ENABLE = 0b0000_0011, 0b0101_0011  # power and measurement on; multiplexer and flicker detection off
+LOW_BANK, GAIN_BITS, STATUS_GAIN_BITS = 1 << 4, 0x1F, 0x0F  # of CFG0, CFG1, ASTATUS
+MARK_VALUE = 0xA5  # the low byte of a threshold for interrupts that are never on; 0 after a reset
 
 CHECK_WIRING = (
     "Check the wiring (3V3, GND, SDA on pin 3, SCL on pin 5), that I2C is on (sudo raspi-config nonint do_i2c 0), "
@@ -24,12 +36,14 @@ CHECK_WIRING = (
 class Deadlines:
     """Put before the driver's class, it bounds the driver's waits and starts each pass anew.
 
-    ``clock`` is given when the two are joined, ``integration`` (seconds, nominal) when settings are made; the other
-    names are the driver's.
+    ``clock`` is given when the two are joined; the other names without a docstring are the driver's.
     """
 
     clock: Clock
-    integration: float = 0.0
+    i2c_device: Any
+    atime: int
+    astep: int
+    gain: int
     _low_bank_active: bool
     _smux_command: int
     _smux_enable_bit: bool
@@ -39,6 +53,7 @@ class Deadlines:
     _configure_f1_f4: Callable[[], None]
     _configure_f5_f8: Callable[[], None]
     _set_smux: Callable[[int, int, int], None]
+    _write_register: Callable[[int, int], None]
 
     @property
     def _smux_enabled(self) -> bool:
@@ -52,7 +67,7 @@ class Deadlines:
 
     def _wait_for_data(self, timeout: float = 1.0) -> None:  # noqa: ARG002 - the driver's second is too short
         """Sleep for as long as no frame can be there, then ask every millisecond: an idle bus is a quiet one."""
-        nominal = AUTOZERO + self.integration
+        nominal = AUTOZERO + self._exposure.seconds
         # where data-valid outlives a restart, as the datasheet does not forbid, only time tells old from new
         stale = self._data_ready_bit
         self.clock.sleep((LATEST if stale else EARLIEST) * nominal)
@@ -67,8 +82,22 @@ class Deadlines:
                 raise SensorTimeout(f"The sensor did not finish {what} in time.", remedy)
             self.clock.sleep(POLL_SECONDS)
 
+    def configure(self, exposure: Exposure) -> None:
+        """Stop, then change; the first integration after a change is one that we start (datasheet page 28)."""
+        self._color_meas_enabled = False
+        self.atime, self.astep, self.gain = exposure.atime, exposure.astep, GAINS.index(exposure.gain)
+        self._write_register(MARK, MARK_VALUE)
+        self._exposure = exposure
+
     def convert(self, one: Pass) -> tuple[int, ...]:
-        """Integrate one pass from its beginning; return ASTATUS and the six converters' counts."""
+        """Integrate one pass from its beginning; return ASTATUS and the six converters' counts.
+
+        Raises
+        ------
+        SensorTimeout
+        SensorReset
+            When the frame may be of other settings than were asked for.
+        """
         # told that nothing is configured, the driver starts anew; else it would hand out the running frame
         self._low_channels_configured = self._high_channels_configured = False
         if one == LOW:
@@ -76,14 +105,39 @@ class Deadlines:
         elif one == HIGH:
             self._configure_f5_f8()
         else:
-            self._configure(one.ram)
-        return tuple(self._all_channels)
+            self._configure_map(one.ram)
+        frame = tuple(self._all_channels)
+        self._check(frame[0])
+        return frame
 
-    def stop(self) -> None:
-        """End a running integration."""
-        self._color_meas_enabled = False
+    def check_mark(self) -> None:
+        """Raise SensorReset where the sensor was reset since it was configured."""
+        if self._registers(MARK, 1)[0] != MARK_VALUE:
+            raise _reset("the mark that it was given")
 
-    def _configure(self, ram: bytes) -> None:
+    def _check(self, status: int) -> None:
+        """Refuse a frame unless all that gives it meaning is still as it was set, and was all the time."""
+        enable, atime, *_, mark = self._registers(ENABLE, MARK - ENABLE + 1)
+        cfg0, cfg1 = self._registers(CFG0, CFG1 - CFG0 + 1)
+        wanted = self._exposure
+        gain = GAINS.index(wanted.gain)
+        as_set = {
+            "the mark that it was given": mark == MARK_VALUE,
+            "its mode": enable & OF_ENABLE == MEASURING and not cfg0 & LOW_BANK,
+            "its integration time": (atime, self.astep) == (wanted.atime, wanted.astep),
+            "its gain": cfg1 & GAIN_BITS == gain == status & STATUS_GAIN_BITS,
+        }
+        lost = [what for what, kept in as_set.items() if not kept]
+        if lost:
+            raise _reset(", ".join(lost))
+
+    def _registers(self, first: int, n: int) -> bytes:
+        values = bytearray(n)
+        with self.i2c_device as i2c:
+            i2c.write_then_readinto(bytes([first]), values)
+        return bytes(values)
+
+    def _configure_map(self, ram: bytes) -> None:
         """Do with a map of our own what the driver's ``_configure_f1_f4`` does with its own."""
         self._color_meas_enabled = False
         self._smux_command = WRITE_SMUX
@@ -92,6 +146,11 @@ class Deadlines:
         self._smux_enabled = True
         self._color_meas_enabled = True
         self._wait_for_data()
+
+
+def _reset(lost: str) -> SensorReset:
+    remedy = f"Check its supply: 3.3 V that does not dip when the light comes on. {CHECK_WIRING}"
+    return SensorReset(f"The sensor was reset during a reading: it lost {lost}.", remedy)
 
 
 def bounded(module: ModuleType, clock: Clock) -> Any:  # noqa: ANN401 - the driver has no types

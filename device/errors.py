@@ -63,6 +63,13 @@ class SensorTimeout(DeviceError, TimeoutError):
     status = 504
 
 
+class SensorReset(DeviceError, ConnectionError):
+    """Raised when the sensor answers but no longer has the settings it was given, as after a brown-out."""
+
+    type = "/problems/sensor-reset"
+    status = 503
+
+
 class LightError(DeviceError, OSError):
     """Raised when the light's PWM outputs cannot be had or driven."""
 

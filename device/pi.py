@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from retrolux.device.bench import Bench
+from retrolux.device.bus import ReopenableBus
 from retrolux.device.clock import RealClock
 from retrolux.device.deadlines import CHECK_WIRING
 from retrolux.device.errors import InstrumentBusy, LightError, SensorMissing
@@ -45,9 +46,9 @@ def open_pi(settings: InstrumentSettings) -> Bench:
         light = _open_light(settings)
         undo.callback(light.close)
         light.off()
-        bus = _open_bus()
+        bus = ReopenableBus(_open_bus)
         undo.callback(bus.deinit)
-        sensor = Sensor(_import("adafruit_as7341"), bus, clock, settings.exposure)
+        sensor = Sensor(_import("adafruit_as7341"), bus, clock, settings.exposure, bus.reopen)
         release = undo.pop_all()
         return Bench("pi", light, sensor, clock, release.close)
 

@@ -1,21 +1,23 @@
 """The AS7341 through its Adafruit driver: wrapped, not rewritten.
 
 What the wrapping adds: every wait ends, saturation is kept, each reading is of an integration that began after it was
-asked for, clear and NIR come with the eight bands, and up to six channels take one integration.
+asked for, clear and NIR come with the eight bands, up to six channels take one integration, and a fault on the bus or
+in the sensor's supply ends in a reading that is right or in an error, never in a wrong number.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 from retrolux.device.clock import Clock
 from retrolux.device.deadlines import CHECK_WIRING, bounded
-from retrolux.device.errors import SensorMissing, SensorTimeout
+from retrolux.device.errors import DeviceError, SensorMissing
 from retrolux.device.measurement import Exposure
 from retrolux.device.passes import Pass, passes_for
-from retrolux.device.settings import GAINS
+from retrolux.device.recovery import Ladder, Rung
 
 SATURATED = 1 << 7  # of ASTATUS (datasheet page 49)
 
@@ -41,21 +43,45 @@ class Sensor:
         Deadlines are measured by it.
     exposure : Exposure
         Gain and integration time of its readings, where a reading is not given its own.
+    reopen : callable, optional
+        Opens the bus anew, the last means against a stuck one.
 
     Attributes
     ----------
     exposure : Exposure
+    recovery : Ladder
+        Counts which means made its readings.
 
     Raises
     ------
     SensorMissing
-        When no AS7341 answers at 0x39.
+        When no AS7341 answers at 0x39; at once.
     """
 
-    def __init__(self, driver_module: ModuleType, bus: Any, clock: Clock, exposure: Exposure) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        driver_module: ModuleType,
+        bus: Any,  # noqa: ANN401 - as the libraries have it
+        clock: Clock,
+        exposure: Exposure,
+        reopen: Callable[[], None] = lambda: None,
+    ) -> None:
         self.exposure = exposure
+        self._driver: Any
+        self._configured: Exposure | None = None
+        self._new_driver = partial(bounded(driver_module, clock), bus)
+        self._reopen = reopen
+        self.recovery = Ladder(
+            clock,
+            (
+                Rung("first attempt", 0, lambda: None),
+                Rung("retried", 0.005, self._look),
+                Rung("set up anew", 0.02, self._set_up),
+                Rung("bus reopened", 0.1, self._open_again),
+            ),
+        )
+        self._set_up()
         with _in_words():
-            self._driver = bounded(driver_module, clock)(bus)
             self._configure(exposure)
 
     def read(self, channels: tuple[str, ...], exposure: Exposure | None = None) -> Counts:
@@ -71,33 +97,54 @@ class Sensor:
 
         Raises
         ------
-        SensorMissing, SensorTimeout
+        SensorMissing, SensorTimeout, SensorReset
+            After four attempts for a pass, each of which ends within 1.25 integrations and their autozero, 0.2 s
+            for data and multiplexer, and what the bus takes to fail.
         """
         wanted = exposure or self.exposure
         outputs: dict[str, int] = {}
         saturated: set[str] = set()
-        with _in_words():
-            if wanted != self._configured:
-                self._configure(wanted)
-            for one in passes_for(channels):
-                converted, full = self._convert(one)
-                outputs |= converted  # clear and NIR of the later pass, as Claude-Light does
-                saturated = (saturated - set(converted)) | full
+        for one in passes_for(channels):
+            converted, full = self.recovery.climb(partial(self._convert, one, wanted))
+            outputs |= converted  # clear and NIR of the later pass, as Claude-Light does
+            saturated = (saturated - set(converted)) | full
         return Counts({c: outputs[c] for c in channels}, tuple(c for c in channels if c in saturated))
 
-    def _convert(self, one: Pass) -> tuple[dict[str, int], set[str]]:
+    def _convert(self, one: Pass, exposure: Exposure) -> tuple[dict[str, int], set[str]]:
         """Return the counts of a pass, and its channels at the ceiling."""
-        status, *counts = self._driver.convert(one)
+        with _in_words():
+            if self._configured != exposure:
+                self._configure(exposure)
+            self._configured = None  # until the pass has shown that the settings are still there
+            status, *counts = self._driver.convert(one)
+            self._configured = exposure
         converted = dict(zip(one.channels, counts, strict=False))  # converters beyond them are not connected
-        return converted, _saturated(converted, status, self._configured.ceiling)
+        return converted, _saturated(converted, status, exposure.ceiling)
 
     def _configure(self, exposure: Exposure) -> None:
-        """Stop, then change; the first integration after a change is one that we start (datasheet page 28)."""
-        self._driver.stop()
-        self._driver.atime, self._driver.astep = exposure.atime, exposure.astep
-        self._driver.gain = GAINS.index(exposure.gain)
-        self._driver.integration = exposure.seconds
+        self._configured = None
+        self._driver.configure(exposure)
         self._configured = exposure
+
+    def _look(self) -> None:
+        """Find out at once whether trying again can help."""
+        with _in_words():
+            self._driver.check_mark()
+
+    def _set_up(self) -> None:
+        """Make a driver, which finds the sensor and switches it on."""
+        self._configured = None
+        try:
+            with _in_words():
+                self._driver = self._new_driver()
+        except ValueError as error:
+            raise SensorMissing("No sensor answers at address 0x39 of the I2C bus.", CHECK_WIRING) from error
+        except RuntimeError as error:
+            raise SensorMissing(f"What answers at 0x39 is no AS7341: {error}.", CHECK_WIRING) from error
+
+    def _open_again(self) -> None:
+        self._reopen()
+        self._set_up()
 
 
 def _saturated(converted: Mapping[str, int], status: int, ceiling: int) -> set[str]:
@@ -110,14 +157,10 @@ def _saturated(converted: Mapping[str, int], status: int, ceiling: int) -> set[s
 
 @contextmanager
 def _in_words() -> Iterator[None]:
-    """Turn what the driver and the bus raise into errors with cause and remedy."""
+    """Turn what the bus raises into an error with cause and remedy."""
     try:
         yield
-    except (SensorTimeout, SensorMissing):
+    except DeviceError:
         raise
-    except ValueError as error:
-        raise SensorMissing("No sensor answers at address 0x39 of the I2C bus.", CHECK_WIRING) from error
     except OSError as error:
         raise SensorMissing(f"The sensor stopped answering: {error.strerror or error}.", CHECK_WIRING) from error
-    except RuntimeError as error:
-        raise SensorMissing(f"What answers at 0x39 is no AS7341: {error}.", CHECK_WIRING) from error

@@ -8,6 +8,7 @@ from types import ModuleType
 import numpy as np
 
 from retrolux.device.bench import Bench
+from retrolux.device.bus import ReopenableBus
 from retrolux.device.clock import Clock, FakeClock, RealClock
 from retrolux.device.light import PwmioLight
 from retrolux.device.sensor import Sensor
@@ -54,7 +55,8 @@ def open_sim(number: int, settings: InstrumentSettings, parts: Parts | None = No
         Hardware made beforehand.
     """
     parts = parts or make_parts(number, RealClock() if settings.real_time else FakeClock())
-    sensor = Sensor(load_driver(parts.clock), parts.bus, parts.clock, settings.exposure)
+    bus = ReopenableBus(lambda: parts.bus)
+    sensor = Sensor(load_driver(parts.clock), bus, parts.clock, settings.exposure, bus.reopen)
     return Bench(f"sim:{number}" if number else "sim", PwmioLight(parts.pins), sensor, parts.clock)
 
 

@@ -43,8 +43,15 @@ class Chip:
 
     def __init__(self, unit: Unit, optics: Optics, clock: Clock) -> None:
         self._unit, self._optics, self._clock = unit, optics, clock
+        self.power_loss()
+        self.valid_clears_on_read = True
+        self.stuck_smux = self.stuck_data = False
+
+    def power_loss(self) -> None:
+        """Forget everything, as a brown-out does, also in mid-integration; registers have their reset values then."""
         self.registers = bytearray(256)
-        self.registers[WHOAMI] = 0x09 << 2
+        self.registers[WHOAMI], self.registers[CFG1] = 0x09 << 2, 9
+        self.registers[ASTEP : ASTEP + 2] = (999).to_bytes(2, "little")
         self._ram = bytearray(128)
         self._low_bank = bytearray(128)
         self._routes: dict[int, list[str]] = {}
@@ -53,8 +60,6 @@ class Chip:
         self._frames = 0
         self._latched = bytes(13)
         self._frame = bytes(13)
-        self.valid_clears_on_read = True
-        self.stuck_smux = self.stuck_data = False
 
     def write(self, register: int, value: int) -> None:
         """Write one register."""

@@ -14,6 +14,7 @@ from retrolux.device.measurement import CHANNELS, REFERENCE, Exposure
 from retrolux.device.passes import SIX, passes_for
 from retrolux.device.settings import GAINS, InstrumentSettings
 from retrolux.device.sim import load_driver, make_parts, open_sim
+from tests.device.trials import Trials
 
 AUTOZERO = 0.015
 ROUNDS = 5
@@ -61,3 +62,17 @@ def timed(benchmark: Any, act: Callable[[], object], exposure: Exposure, passes:
     benchmark.extra_info["over ideal"] = round(over, 3)
     print(f"\n{benchmark.name}: {over:.3f} of ideal")
     return over
+
+
+@pytest.mark.parametrize("seconds", ["10 ms", "default"])
+def test_until_the_light_is_dark(benchmark: Any, seconds: str) -> None:
+    """From giving up on a sensor that was unplugged until the light is dark, by the wall clock: at most 100 ms."""
+    trials = Trials(seed=0, exposure=EXPOSURES[seconds], clock=RealClock())
+    trials.bus.present = False
+    benchmark.group = "given up, 100 ms of pauses included"
+    benchmark.pedantic(trials.reading, rounds=ROUNDS)
+    row = trials.rows["no fault"]
+    assert row.errors["SensorMissing"] == ROUNDS
+    benchmark.extra_info["dark after, ms"] = round(row.dark_after * 1000, 3)
+    print(f"\ndark {row.dark_after * 1000:.2f} ms after giving up, at worst")
+    assert row.dark_after < 0.1

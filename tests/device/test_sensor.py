@@ -54,7 +54,7 @@ def test_an_endless_integration_is_given_up_in_proportion(parts: Parts, exposure
     began = parts.clock.monotonic()
     with pytest.raises(SensorTimeout, match="did not finish an integration") as failed:
         sensor.read(CHANNELS)
-    assert exposure.seconds < parts.clock.monotonic() - began < 1.25 * exposure.seconds + 0.2
+    assert 4 * exposure.seconds < parts.clock.monotonic() - began < 4 * (1.25 * exposure.seconds + 0.2)
     assert "i2cdetect -y 1" in failed.value.remedy
 
 
@@ -64,7 +64,7 @@ def test_an_endless_multiplexer_command_is_given_up_at_once(parts: Parts) -> Non
     began = parts.clock.monotonic()
     with pytest.raises(SensorTimeout, match="multiplexer's command"):
         sensor.read(CHANNELS)
-    assert parts.clock.monotonic() - began < 0.2
+    assert parts.clock.monotonic() - began < 0.6
 
 
 @pytest.mark.parametrize(

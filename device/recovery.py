@@ -1,0 +1,80 @@
+"""From a failed attempt to a reading, by ever stronger means, and never without an end."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from retrolux.device.clock import Clock
+from retrolux.device.errors import SensorMissing, SensorReset, SensorTimeout
+
+Result = TypeVar("Result")
+SensorError = SensorMissing | SensorTimeout | SensorReset
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """One means of recovery.
+
+    Attributes
+    ----------
+    name : str
+        As it is counted.
+    pause : float
+        Seconds that the hardware is left alone before.
+    prepare : callable
+        The means. Where it raises an error of the sensor, the next rung is tried.
+    """
+
+    name: str
+    pause: float
+    prepare: Callable[[], None]
+
+
+class Ladder:
+    """Tries an act after each rung's means in turn, until it succeeds.
+
+    Parameters
+    ----------
+    clock : Clock
+    rungs : sequence of Rung
+        The first is the attempt that usually succeeds.
+
+    Attributes
+    ----------
+    succeeded : Counter
+        How often an act succeeded at each rung, by its name.
+    """
+
+    def __init__(self, clock: Clock, rungs: Sequence[Rung]) -> None:
+        self._clock = clock
+        self._rungs = tuple(rungs)
+        self.succeeded: Counter[str] = Counter()
+
+    def climb(self, act: Callable[[], Result]) -> Result:
+        """Return what the act returns once it succeeds.
+
+        Raises
+        ------
+        SensorMissing, SensorTimeout, SensorReset
+            The last rung's, when none helped; everything else at once.
+        """
+        began = self._clock.monotonic()
+        for rung in self._rungs:
+            try:
+                result = self._attempt(rung, act)
+            except (SensorMissing, SensorTimeout, SensorReset) as error:
+                last: SensorError = error
+            else:
+                self.succeeded[rung.name] += 1
+                return result
+        raise self._given_up(last, began) from last
+
+    def _attempt(self, rung: Rung, act: Callable[[], Result]) -> Result:
+        self._clock.sleep(rung.pause)
+        rung.prepare()
+        return act()
+
+    def _given_up(self, last: SensorError, began: float) -> SensorError:
+        seconds = self._clock.monotonic() - began
+        return type(last)(f"{last.cause} Given up after {len(self._rungs)} attempts in {seconds:.1f} s.", last.remedy)

@@ -1,0 +1,174 @@
+"""Faults of bus and supply: a right reading, or an error in bounded time with the light dark, and no wrong number.
+
+The reliability table: ``pytest -m slow tests/device/test_faults.py -s``.
+"""
+
+from collections.abc import Callable
+
+import pytest
+
+from retrolux.device.deadlines import Deadlines
+from retrolux.device.errors import SensorMissing, SensorReset, SensorTimeout
+from retrolux.device.measurement import CHANNELS, REFERENCE, Exposure
+from retrolux.device.passes import SIX
+from retrolux.device.sim.faults import Fault
+from tests.device.trials import DUTIES, Trials
+
+AT_RESET = Exposure(256, 0, 999)  # what the registers say after a brown-out, so that they cannot give it away
+EXPOSURES = [REFERENCE, Exposure(16, 29, 599), AT_RESET]
+SOME = ("415nm", "680nm", "clear")  # a map made for them
+
+
+def deadline(exposure: Exposure, passes: int) -> float:
+    """Four attempts a pass, their pauses, and some transactions that time out."""
+    return passes * (4 * (1.25 * (0.015 + exposure.seconds) + 0.25) + 0.125 + 8 * 0.035)
+
+
+def strike_at_random(trials: Trials, readings: int, share: float) -> None:
+    """Make readings of all channels; a share of them is struck, at a uniformly chosen transaction."""
+    n, faults, rng = trials.transactions(), list(Fault), trials.rng
+    for _ in range(readings - 1):
+        if rng.random() < share:
+            trials.struck(faults[rng.integers(len(faults))], int(rng.integers(n)))
+        else:
+            trials.reading()
+
+
+def check_figures(trials: Trials) -> None:
+    struck = [row for kind, row in trials.rows.items() if kind != "no fault"]
+    assert {kind for kind in trials.rows if kind != "no fault"} == {fault.value for fault in Fault}
+    assert sum(row.wrong for row in trials.rows.values()) == 0
+    assert not trials.rows["no fault"].errors
+    assert sum(row.right for row in struck) >= 0.99 * sum(row.readings for row in struck)
+    assert max(row.dark_after for row in struck) < 0.1
+    assert max(row.slowest for row in struck) < deadline(REFERENCE, 2)
+
+
+def test_readings_struck_at_random_recover() -> None:
+    trials = Trials(seed=1)
+    strike_at_random(trials, readings=2000, share=0.2)
+    check_figures(trials)
+
+
+@pytest.mark.slow
+def test_reliability_of_100_000_readings() -> None:
+    trials = Trials(seed=2)
+    strike_at_random(trials, readings=100_000, share=0.01)
+    means = ", ".join(f"{name} {n}" for name, n in trials.sensor.recovery.succeeded.items())
+    print(f"\n\n{trials.table()}\n\n{trials.transactions()} transactions in a reading of ten channels\npasses: {means}")
+    check_figures(trials)
+
+
+@pytest.mark.parametrize("channels", [SIX.channels, SOME, ("480nm",)], ids=str)
+@pytest.mark.parametrize("exposure", EXPOSURES, ids=str)
+@pytest.mark.parametrize("fault", Fault)
+def test_a_fault_at_each_transaction_in_turn(fault: Fault, exposure: Exposure, channels: tuple[str, ...]) -> None:
+    """No transaction of a reading is one at which a fault goes unnoticed; the reading after it is right too."""
+    trials = Trials(seed=3, exposure=exposure)
+    for after in range(trials.transactions(channels)):
+        trials.struck(fault, after, channels)
+        trials.reading(channels=channels)
+    row = trials.rows[fault.value]
+    assert row.readings > 30
+    assert row.right == row.readings
+    assert trials.rows["no fault"].wrong == 0
+    assert row.slowest < deadline(exposure, 1)
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_a_fault_between_readings_is_recovered_from(fault: Fault) -> None:
+    trials = Trials(seed=4)
+    for _ in range(20):
+        trials.struck(fault, 0)
+    assert trials.rows[fault.value].right == 20
+
+
+@pytest.mark.parametrize("exposure", [REFERENCE, AT_RESET], ids=str)
+def test_the_twin_sees_wrong_numbers_where_nothing_is_checked(
+    exposure: Exposure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the proof behind each frame, brown-outs do make wrong numbers, and this suite would say so."""
+    monkeypatch.setattr(Deadlines, "_check", lambda self, status: None)
+    trials = Trials(seed=5, exposure=exposure)
+    for after in range(trials.transactions()):
+        trials.struck(Fault.BROWN_OUT, after)
+    assert trials.rows[Fault.BROWN_OUT.value].wrong > 0
+
+
+def test_only_the_mark_gives_away_a_reset_to_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("retrolux.device.deadlines.MARK_VALUE", 0)  # what a reset leaves there
+    trials = Trials(seed=6, exposure=AT_RESET)
+    for after in range(trials.transactions()):
+        trials.struck(Fault.BROWN_OUT, after)
+    assert trials.rows[Fault.BROWN_OUT.value].wrong > 0
+
+
+def unplug(trials: Trials) -> None:
+    trials.bus.present = False
+
+
+def jam(trials: Trials) -> None:
+    trials.bus.arm(Fault.STUCK, 30)
+    trials.bus.deinit = lambda: None  # type: ignore[method-assign]
+
+
+def hang(trials: Trials) -> None:
+    trials.bus._started_or_stopped = lambda: None  # type: ignore[method-assign]
+    trials.parts.chip.stuck_data = True
+
+
+def starve(trials: Trials) -> None:
+    """Lose power whenever an integration starts."""
+    real = trials.parts.chip.write
+
+    def write(register: int, value: int) -> None:
+        real(register, value)
+        if register == 0x80 and value & 0x02:
+            trials.parts.chip.power_loss()
+
+    trials.parts.chip.write = write  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(
+    ("lasting", "error"),
+    [(unplug, SensorMissing), (jam, SensorMissing), (hang, SensorTimeout), (starve, SensorTimeout)],
+)
+@pytest.mark.parametrize("exposure", [REFERENCE, Exposure(1, 100, 9999)], ids=str)
+def test_a_fault_that_lasts_is_an_error_within_the_deadline(
+    lasting: Callable[[Trials], None], error: type[Exception], exposure: Exposure
+) -> None:
+    trials = Trials(seed=7, exposure=exposure)
+    lasting(trials)
+    for _ in range(3):
+        trials.reading("lasting")
+    row = trials.rows["lasting"]
+    assert dict(row.errors) == {error.__name__: 3}
+    assert row.slowest < deadline(exposure, 1)  # the first pass is the last
+    assert row.dark_after < 0.1
+
+
+def test_giving_up_says_how_often_and_how_long_it_was_tried() -> None:
+    trials = Trials(seed=8)
+    unplug(trials)
+    with pytest.raises(SensorMissing, match=r"No sensor answers.*Given up after 4 attempts in 0\.1 s"):
+        trials.instrument.measure(DUTIES)
+
+
+def test_a_reset_found_out_names_what_was_lost() -> None:
+    trials = Trials(seed=9)
+    trials.parts.chip.power_loss()
+    with pytest.raises(SensorReset, match="lost the mark") as found:
+        trials.sensor._look()
+    assert "does not dip" in found.value.remedy
+
+
+def test_it_recovers_by_the_mildest_means_that_helps() -> None:
+    trials = Trials(seed=10)
+    for fault in (Fault.NACK, Fault.BROWN_OUT, Fault.STUCK):
+        trials.struck(fault, 30, SIX.channels)
+        trials.reading(channels=CHANNELS[:3])
+    succeeded = trials.sensor.recovery.succeeded
+    assert succeeded["first attempt"] == 3
+    assert succeeded["set up anew"] >= 1
+    assert succeeded["bus reopened"] == 1
+    assert sum(succeeded.values()) == 6
