@@ -37,7 +37,7 @@ class Bench(Instrument):
     def _do_measure(self, inputs: tuple[float, ...], channels: tuple[str, ...]) -> Measurement:
         when, began = self._clock.time(), self._clock.monotonic()
         self._light.set(inputs)
-        counts = self._sensor.read(channels)
+        counts = self._sensor.read(channels, relight=lambda: self._light.set(inputs))
         self._light.off()
         return Measurement(
             inputs=inputs,

@@ -5,7 +5,8 @@ asked at. The proof is a mark in a register that nothing else uses: a reset of t
 the middle of a pass may leave no other trace, for the driver reads, changes and writes back registers.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -22,7 +23,9 @@ EARLIEST, LATEST = 0.9, 1.25  # of an integration's nominal length; oscillators 
 SPARE_SECONDS = 0.1  # for a machine that is busy
 POLL_SECONDS = 0.001
 
-ENABLE, MARK, CFG0, CFG1, ASTEP = 0x80, 0x84, 0xA9, 0xAA, 0xCA  # registers (datasheet pages 32 to 53)
+ENABLE, MARK, STATUS2, CFG0, CFG1 = 0x80, 0x84, 0xA3, 0xA9, 0xAA  # registers (datasheet pages 32 to 53)
+VALID, OVERLOADED = 1 << 6, 1 << 3  # of STATUS2 (page 46)
+SATURATED = 1 << 7  # of ASTATUS (page 49)
 MEASURING, OF_ENABLE = 0b0000_0011, 0b0101_0011  # power and measurement on; multiplexer and flicker detection off
 LOW_BANK, GAIN_BITS, STATUS_GAIN_BITS = 1 << 4, 0x1F, 0x0F  # of CFG0, CFG1, ASTATUS
 MARK_VALUE = 0xA5  # the low byte of a threshold for interrupts that are never on; 0 after a reset
@@ -31,6 +34,24 @@ CHECK_WIRING = (
     "Check the wiring (3V3, GND, SDA on pin 3, SCL on pin 5), that I2C is on (sudo raspi-config nonint do_i2c 0), "
     "and that `i2cdetect -y 1` shows 39."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one integration gave.
+
+    Attributes
+    ----------
+    counts : mapping of str to int
+        By channel.
+    saturated, overloaded : bool
+        The sensor's flags: a converter at its ceiling or overloaded; one whose analogue part is overloaded, so that
+        it stops short of the ceiling. They do not say which.
+    """
+
+    counts: Mapping[str, int]
+    saturated: bool
+    overloaded: bool
 
 
 class Deadlines:
@@ -47,7 +68,6 @@ class Deadlines:
     _low_bank_active: bool
     _smux_command: int
     _smux_enable_bit: bool
-    _data_ready_bit: bool
     _color_meas_enabled: bool
     _all_channels: tuple[int, ...]
     _configure_f1_f4: Callable[[], None]
@@ -69,10 +89,14 @@ class Deadlines:
         """Sleep for as long as no frame can be there, then ask every millisecond: an idle bus is a quiet one."""
         nominal = AUTOZERO + self._exposure.seconds
         # where data-valid outlives a restart, as the datasheet does not forbid, only time tells old from new
-        stale = self._data_ready_bit
+        stale = self._valid()
         self.clock.sleep((LATEST if stale else EARLIEST) * nominal)
         latest = (LATEST - EARLIEST) * nominal + SPARE_SECONDS
-        self._until(lambda: self._data_ready_bit, latest, "an integration")
+        self._until(self._valid, latest, "an integration")
+
+    def _valid(self) -> bool:
+        self._status2 = self._registers(STATUS2, 1)[0]
+        return bool(self._status2 & VALID)
 
     def _until(self, done: Callable[[], bool], seconds: float, what: str) -> None:
         deadline = self.clock.monotonic() + seconds
@@ -89,8 +113,8 @@ class Deadlines:
         self._write_register(MARK, MARK_VALUE)
         self._exposure = exposure
 
-    def convert(self, one: Pass) -> tuple[int, ...]:
-        """Integrate one pass from its beginning; return ASTATUS and the six converters' counts.
+    def convert(self, one: Pass) -> Frame:
+        """Integrate one pass from its beginning.
 
         Raises
         ------
@@ -106,9 +130,10 @@ class Deadlines:
             self._configure_f5_f8()
         else:
             self._configure_map(one.ram)
-        frame = tuple(self._all_channels)
-        self._check(frame[0])
-        return frame
+        status, *counts = self._all_channels
+        self._check(status)
+        converted = dict(zip(one.channels, counts, strict=False))  # converters beyond them are not connected
+        return Frame(converted, bool(status & SATURATED), bool(self._status2 & OVERLOADED))
 
     def check_mark(self) -> None:
         """Raise SensorReset where the sensor was reset since it was configured."""

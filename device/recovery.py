@@ -51,8 +51,14 @@ class Ladder:
         self._rungs = tuple(rungs)
         self.succeeded: Counter[str] = Counter()
 
-    def climb(self, act: Callable[[], Result]) -> Result:
+    def climb(self, act: Callable[[], Result], before_another: Callable[[], None] = lambda: None) -> Result:
         """Return what the act returns once it succeeds.
+
+        Parameters
+        ----------
+        act : callable
+        before_another : callable, optional
+            Called before each attempt but the first, once the rung's means have succeeded.
 
         Raises
         ------
@@ -62,18 +68,17 @@ class Ladder:
         began = self._clock.monotonic()
         for rung in self._rungs:
             try:
-                result = self._attempt(rung, act)
+                self._clock.sleep(rung.pause)
+                rung.prepare()
+                if rung is not self._rungs[0]:
+                    before_another()
+                result = act()
             except (SensorMissing, SensorTimeout, SensorReset) as error:
                 last: SensorError = error
             else:
                 self.succeeded[rung.name] += 1
                 return result
         raise self._given_up(last, began) from last
-
-    def _attempt(self, rung: Rung, act: Callable[[], Result]) -> Result:
-        self._clock.sleep(rung.pause)
-        rung.prepare()
-        return act()
 
     def _given_up(self, last: SensorError, began: float) -> SensorError:
         seconds = self._clock.monotonic() - began

@@ -13,13 +13,13 @@ from types import ModuleType
 from typing import Any
 
 from retrolux.device.clock import Clock
-from retrolux.device.deadlines import CHECK_WIRING, bounded
+from retrolux.device.deadlines import CHECK_WIRING, Frame, bounded
 from retrolux.device.errors import DeviceError, SensorMissing
 from retrolux.device.measurement import Exposure
 from retrolux.device.passes import Pass, passes_for
 from retrolux.device.recovery import Ladder, Rung
 
-SATURATED = 1 << 7  # of ASTATUS (datasheet page 49)
+NEAR = 0.9  # of its ceiling: where a converter may have been stopped by an overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,12 @@ class Sensor:
         with _in_words():
             self._configure(exposure)
 
-    def read(self, channels: tuple[str, ...], exposure: Exposure | None = None) -> Counts:
+    def read(
+        self,
+        channels: tuple[str, ...],
+        exposure: Exposure | None = None,
+        relight: Callable[[], None] = lambda: None,
+    ) -> Counts:
         """Integrate and return raw counts, 0 … 65535, of these channels.
 
         Up to six channels take one integration, more take two (:func:`~retrolux.device.passes.passes_for`).
@@ -94,6 +99,9 @@ class Sensor:
         channels : tuple of str
         exposure : Exposure, optional
             For this reading alone; :attr:`exposure` by default.
+        relight : callable, optional
+            Sets the light once more, before each attempt but the first: what reset the sensor may have reset a
+            light's controller on the same supply.
 
         Raises
         ------
@@ -105,21 +113,19 @@ class Sensor:
         outputs: dict[str, int] = {}
         saturated: set[str] = set()
         for one in passes_for(channels):
-            converted, full = self.recovery.climb(partial(self._convert, one, wanted))
-            outputs |= converted  # clear and NIR of the later pass, as Claude-Light does
-            saturated = (saturated - set(converted)) | full
+            frame = self.recovery.climb(partial(self._convert, one, wanted), relight)
+            outputs |= frame.counts  # clear and NIR of the later pass, as Claude-Light does
+            saturated = (saturated - set(frame.counts)) | _saturated(frame, wanted.ceiling)
         return Counts({c: outputs[c] for c in channels}, tuple(c for c in channels if c in saturated))
 
-    def _convert(self, one: Pass, exposure: Exposure) -> tuple[dict[str, int], set[str]]:
-        """Return the counts of a pass, and its channels at the ceiling."""
+    def _convert(self, one: Pass, exposure: Exposure) -> Frame:
         with _in_words():
             if self._configured != exposure:
                 self._configure(exposure)
             self._configured = None  # until the pass has shown that the settings are still there
-            status, *counts = self._driver.convert(one)
+            frame: Frame = self._driver.convert(one)
             self._configured = exposure
-        converted = dict(zip(one.channels, counts, strict=False))  # converters beyond them are not connected
-        return converted, _saturated(converted, status, exposure.ceiling)
+        return frame
 
     def _configure(self, exposure: Exposure) -> None:
         self._configured = None
@@ -147,11 +153,12 @@ class Sensor:
         self._set_up()
 
 
-def _saturated(converted: Mapping[str, int], status: int, ceiling: int) -> set[str]:
-    """Return a pass's channels at the ceiling; where only the chip's flag tells (analogue), its brightest."""
-    full = {c for c, v in converted.items() if v >= ceiling}
-    if not full and status & SATURATED:
-        return {max(converted, key=lambda c: converted[c])}
+def _saturated(frame: Frame, ceiling: int) -> set[str]:
+    """Return a pass's channels at the ceiling, or near it where one is overloaded; at least one where a flag is up."""
+    lowest = NEAR * ceiling if frame.overloaded else ceiling
+    full = {c for c, count in frame.counts.items() if count >= lowest}
+    if not full and (frame.saturated or frame.overloaded):
+        return {max(frame.counts, key=lambda c: frame.counts[c])}
     return full
 
 

@@ -83,6 +83,22 @@ def test_a_fault_between_readings_is_recovered_from(fault: Fault) -> None:
     assert trials.rows[fault.value].right == 20
 
 
+def test_a_brown_out_that_takes_the_light_with_it_is_recovered_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = Trials(seed=11)
+    real, pins = trials.parts.chip.power_loss, trials.parts.pins
+
+    def both() -> None:
+        real()
+        for pin in pins:
+            pin.duty_cycle = 0
+
+    monkeypatch.setattr(trials.parts.chip, "power_loss", both)
+    for after in range(trials.transactions()):
+        trials.struck(Fault.BROWN_OUT, after)
+    row = trials.rows[Fault.BROWN_OUT.value]
+    assert row.right == row.readings > 80
+
+
 @pytest.mark.parametrize("exposure", [REFERENCE, AT_RESET], ids=str)
 def test_the_twin_sees_wrong_numbers_where_nothing_is_checked(
     exposure: Exposure, monkeypatch: pytest.MonkeyPatch

@@ -109,6 +109,22 @@ def test_saturation_that_only_the_chips_flag_tells_names_the_brightest(
     assert sensor.read(("415nm", "445nm", "480nm", "515nm")).saturated == ("515nm",)
 
 
+@pytest.mark.parametrize(("count", "saturated"), [(17_999, ("555nm",)), (16_300, ("555nm",)), (16_100, ("nir",))])
+def test_overload_names_all_that_it_may_have_stopped(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch, count: int, saturated: tuple[str, ...]
+) -> None:
+    """The flag is of a pass; a converter is stopped within a tenth of its ceiling, here 18 000."""
+
+    def overload(_number: int, frame: bytearray) -> None:
+        frame[1:3] = count.to_bytes(2, "little")
+        frame[11:13] = (16_150).to_bytes(2, "little")
+        parts.chip.registers[0xA3] |= 1 << 3
+
+    sensor = open_sensor(parts, Exposure(128, 29, 599))
+    edit_frames(parts, monkeypatch, overload)
+    assert sensor.read(("555nm", "590nm", "630nm", "nir")).saturated == saturated
+
+
 @pytest.mark.parametrize(("full", "saturated"), [(0, ()), (1, ("clear",))])
 def test_the_flag_of_clear_is_of_the_pass_that_its_count_is_of(
     parts: Parts, monkeypatch: pytest.MonkeyPatch, full: int, saturated: tuple[str, ...]

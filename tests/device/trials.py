@@ -7,6 +7,7 @@ from another reading, another pass, another gain or time, or a half-written map 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from retrolux.device.settings import InstrumentSettings
 from retrolux.device.sim import Parts, make_parts, open_sim
 from retrolux.device.sim.chip import Chip
 from retrolux.device.sim.faults import Fault, FaultyBus
+from retrolux.device.sim.pwm import FULL, PwmPin
 from retrolux.device.sim.unit import make_unit
 
 DUTIES = (0.5, 0.25, 0.125)
@@ -26,10 +28,13 @@ TYPED = (SensorMissing, SensorTimeout, SensorReset)
 
 
 class Scenes:
-    """Optics without noise: counts at gain 128, both halves, of a window that began under the present scene."""
+    """Optics without noise: counts at gain 128, both halves, of a window that began under the present scene.
 
-    def __init__(self, clock: Clock, rng: np.random.Generator) -> None:
-        self._clock, self._rng = clock, rng
+    Half of each is ambient light; the other half is there while the pins are as they were set.
+    """
+
+    def __init__(self, clock: Clock, rng: np.random.Generator, pins: Sequence[PwmPin]) -> None:
+        self._clock, self._rng, self._pins = clock, rng, pins
         self._since, self.now = clock.monotonic(), self._draw()
         self._before = self.now
 
@@ -41,7 +46,9 @@ class Scenes:
 
     def flux(self, when: float, seconds: float) -> Mapping[str, float]:
         scene = self.now if when >= self._since else self._before
-        return {c: counts * seconds / REFERENCE.seconds for c, counts in scene.items()}
+        lit = tuple(pin.duty_cycle for pin in self._pins) == tuple(round(duty * FULL) for duty in DUTIES)
+        share = seconds / REFERENCE.seconds * (1.0 if lit else 0.5)
+        return {c: counts * share for c, counts in scene.items()}
 
     def read_out(self, counts: float, gain: float) -> int:
         return round(counts)
@@ -69,9 +76,9 @@ class Timed:
     def exposure(self) -> Exposure:
         return self.sensor.exposure
 
-    def read(self, *wanted: object) -> Counts:
+    def read(self, *wanted: Any, **named: Any) -> Counts:
         try:
-            return self.sensor.read(*wanted)  # type: ignore[arg-type]
+            return self.sensor.read(*wanted, **named)
         finally:
             self.ended = self._clock.monotonic()
 
@@ -82,11 +89,11 @@ class Trials:
     def __init__(self, seed: int, exposure: Exposure = REFERENCE, clock: Clock | None = None) -> None:
         self.rng = np.random.default_rng([9, seed])
         self.clock = clock or FakeClock(0.0)
-        self.scenes = Scenes(self.clock, self.rng)
-        self.unit = make_unit(0)
+        self.unit, made = make_unit(0), make_parts(0, self.clock)
+        self.scenes = Scenes(self.clock, self.rng, made.pins)
         chip = Chip(self.unit, self.scenes, self.clock)  # type: ignore[arg-type]
         self.bus = FaultyBus(chip, self.clock, self.rng)
-        self.parts: Parts = replace(make_parts(0, self.clock), chip=chip, bus=self.bus)
+        self.parts: Parts = replace(made, chip=chip, bus=self.bus)
         self.instrument: Bench = open_sim(0, InstrumentSettings(exposure), self.parts)
         self.sensor = self.instrument._sensor
         self._timed = Timed(self.sensor, self.clock)
