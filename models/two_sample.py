@@ -4,7 +4,7 @@ Lopez-Paz and Oquab, *Revisiting classifier two-sample tests*, ICLR 2017. The fi
 (AUC) of a classifier on sittings that it has not seen: 0.5 where it cannot tell, 1 where it always can.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ class Comparison:
         return {
             "auc": self.auc,
             "by_channel": dict(self.by_channel),
-            "n": list(self.n),
+            "n": {"a": self.n[0], "b": self.n[1]},
             "sittings": self.sittings,
         }
 
@@ -93,7 +93,7 @@ def compare(  # noqa: PLR0913 - two logs, their times, and how to compare them
     """
     names = _channels(a, b, channels)
     rows = _rows(a.select(names), b.select(names), times_a, times_b)
-    parts = list(_folds(rows, folds, seed))
+    parts = _folds(rows, folds, seed)
     found = traces(rows)
     every = list(range(len(names)))
     with threadpool_limits(1):  # a few hundred readings: threads would only wait for one another
@@ -131,8 +131,8 @@ Fold = tuple[Index, Index]
 """The readings to learn from and the readings to judge, by index."""
 
 
-def _folds(rows: Rows, most: int, seed: int) -> Iterator[Fold]:
-    """Yield folds of whole sittings in which both logs are to be learnt and judged. Raises BadData."""
+def _folds(rows: Rows, most: int, seed: int) -> list[Fold]:
+    """Return folds of whole sittings in which both logs are to be learnt and judged. Raises BadData."""
     fewest = min(len(np.unique(rows.sitting[rows.second == log])) for log in (False, True))
     if fewest < 2:
         raise BadData(
@@ -140,7 +140,18 @@ def _folds(rows: Rows, most: int, seed: int) -> Iterator[Fold]:
             "Compare logs of two sittings or more; a pause of ten minutes begins another.",
         )
     split = StratifiedGroupKFold(max(2, min(most, fewest)), shuffle=True, random_state=seed)
-    yield from split.split(rows.sitting, rows.second, rows.sitting)
+    parts = split.split(rows.sitting, rows.second, rows.sitting)
+    fair = [(learn, test) for learn, test in parts if _of_both(rows, learn) and _of_both(rows, test)]
+    if not fair:
+        raise BadData(
+            "The sittings of the two logs cannot be shared out so that both are to be learnt and judged.",
+            "Compare logs of more sittings.",
+        )
+    return fair
+
+
+def _of_both(rows: Rows, part: Index) -> bool:
+    return len(np.unique(rows.second[part])) == 2
 
 
 def _auc(rows: Rows, found: Traces, folds: Sequence[Fold], channels: list[int], seed: int) -> float:
@@ -150,7 +161,7 @@ def _auc(rows: Rows, found: Traces, folds: Sequence[Fold], channels: list[int], 
     of logs that are alike fall below a half.
     """
     scores = [_judge(rows, found, fold, channels, seed) for fold in folds]
-    weights = [1 / np.sum(1 / np.bincount(rows.second[test], minlength=2)) for _, test in folds]
+    weights = [1 / np.sum(1 / np.bincount(rows.second[test])) for _, test in folds]
     return float(np.average(scores, weights=weights))
 
 
@@ -163,7 +174,6 @@ def _judge(rows: Rows, found: Traces, fold: Fold, channels: list[int], seed: int
         min_samples_leaf=8,
         l2_regularization=1.0,
         max_features=0.5,
-        class_weight="balanced",
         early_stopping=False,
         random_state=seed,
     )
