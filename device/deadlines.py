@@ -120,7 +120,7 @@ class Deadlines:
         ------
         SensorTimeout
         SensorReset
-            When the frame may be of other settings than were asked for.
+            When the frame says that it is of another gain.
         """
         # told that nothing is configured, the driver starts anew; else it would hand out the running frame
         self._low_channels_configured = self._high_channels_configured = False
@@ -131,7 +131,8 @@ class Deadlines:
         else:
             self._configure_map(one.ram)
         status, *counts = self._all_channels
-        self._check(status)
+        if status & STATUS_GAIN_BITS != GAINS.index(self._exposure.gain):
+            raise _reset("its gain")
         converted = dict(zip(one.channels, counts, strict=False))  # converters beyond them are not connected
         return Frame(converted, bool(status & SATURATED), bool(self._status2 & OVERLOADED))
 
@@ -140,17 +141,19 @@ class Deadlines:
         if self._registers(MARK, 1)[0] != MARK_VALUE:
             raise _reset("the mark that it was given")
 
-    def _check(self, status: int) -> None:
-        """Refuse a frame unless all that gives it meaning is still as it was set, and was all the time."""
+    def check(self) -> None:
+        """Raise SensorReset unless all that gives frames meaning is as it was configured, and was all the time since.
+
+        Once after the last pass is enough: the mark comes back for nobody but :meth:`configure`.
+        """
         enable, atime, *_, mark = self._registers(ENABLE, MARK - ENABLE + 1)
         cfg0, cfg1 = self._registers(CFG0, CFG1 - CFG0 + 1)
         wanted = self._exposure
-        gain = GAINS.index(wanted.gain)
         as_set = {
             "the mark that it was given": mark == MARK_VALUE,
             "its mode": enable & OF_ENABLE == MEASURING and not cfg0 & LOW_BANK,
             "its integration time": (atime, self.astep) == (wanted.atime, wanted.astep),
-            "its gain": cfg1 & GAIN_BITS == gain == status & STATUS_GAIN_BITS,
+            "its gain": cfg1 & GAIN_BITS == GAINS.index(wanted.gain),
         }
         lost = [what for what, kept in as_set.items() if not kept]
         if lost:

@@ -106,26 +106,26 @@ class Sensor:
         Raises
         ------
         SensorMissing, SensorTimeout, SensorReset
-            After four attempts for a pass, each of which ends within 1.25 integrations and their autozero, 0.2 s
-            for data and multiplexer, and what the bus takes to fail.
+            After four attempts, each of which ends within 1.25 integrations and their autozeros, 0.2 s a pass for
+            data and multiplexer, and what the bus takes to fail.
         """
         wanted = exposure or self.exposure
         outputs: dict[str, int] = {}
         saturated: set[str] = set()
-        for one in passes_for(channels):
-            frame = self.recovery.climb(partial(self._convert, one, wanted), relight)
+        for frame in self.recovery.climb(partial(self._convert, passes_for(channels), wanted), relight):
             outputs |= frame.counts  # clear and NIR of the later pass, as Claude-Light does
             saturated = (saturated - set(frame.counts)) | _saturated(frame, wanted.ceiling)
         return Counts({c: outputs[c] for c in channels}, tuple(c for c in channels if c in saturated))
 
-    def _convert(self, one: Pass, exposure: Exposure) -> Frame:
+    def _convert(self, passes: tuple[Pass, ...], exposure: Exposure) -> list[Frame]:
         with _in_words():
             if self._configured != exposure:
                 self._configure(exposure)
-            self._configured = None  # until the pass has shown that the settings are still there
-            frame: Frame = self._driver.convert(one)
+            self._configured = None  # until the reading has shown that the settings are still there
+            frames = [self._driver.convert(one) for one in passes]
+            self._driver.check()
             self._configured = exposure
-        return frame
+        return frames
 
     def _configure(self, exposure: Exposure) -> None:
         self._configured = None

@@ -150,3 +150,46 @@ class Trials:
             seconds = f"{r.slowest:.2f} s | {r.dark_after * 1000:.1f} ms"
             lines.append(f"| {kind} | {r.readings} | {r.right} | {errors} | {r.wrong} | {seconds} |")
         return "\n".join(lines)
+
+
+def unplug(trials: Trials) -> None:
+    trials.bus.present = False
+
+
+def jam(trials: Trials) -> None:
+    trials.bus.arm(Fault.STUCK, 30)
+    trials.bus.deinit = lambda: None  # type: ignore[method-assign]
+
+
+def hang(trials: Trials) -> None:
+    trials.bus._started_or_stopped = lambda: None  # type: ignore[method-assign]
+    trials.parts.chip.stuck_data = True
+
+
+def starve(trials: Trials) -> None:
+    """Lose power whenever an integration starts."""
+    real = trials.parts.chip.write
+
+    def write(register: int, value: int) -> None:
+        real(register, value)
+        if register == 0x80 and value & 0x02:
+            trials.parts.chip.power_loss()
+
+    trials.parts.chip.write = write  # type: ignore[method-assign]
+
+
+LASTING = {
+    "unplugged for good": (unplug, SensorMissing),
+    "stuck bus, also when reopened": (jam, SensorMissing),
+    "never ready, for good": (hang, SensorTimeout),
+    "brown-out at each start": (starve, SensorTimeout),
+}
+
+
+def lasting(kind: str, exposure: Exposure, readings: int) -> Row:
+    """What becomes of readings under a fault that does not go away."""
+    trials = Trials(seed=7, exposure=exposure)
+    LASTING[kind][0](trials)
+    for _ in range(readings):
+        trials.reading(kind)
+    return trials.rows[kind]
