@@ -92,7 +92,8 @@ def test_a_channel_at_a_low_ceiling_is_saturated(parts: Parts) -> None:
     counts = open_sensor(parts, Exposure(512, 9, 99)).read(CHANNELS)
     assert max(counts.outputs.values()) == 1000  # (9 + 1)(99 + 1), datasheet page 32
     assert {"515nm", "clear"} <= set(counts.saturated)
-    assert set(counts.saturated) == {c for c, count in counts.outputs.items() if count == 1000}
+    # one that is overloaded stops short of it, and is flagged all the same
+    assert set(counts.saturated) == {c for c, count in counts.outputs.items() if count >= 900}
 
 
 def test_saturation_that_only_the_chips_flag_tells_names_the_brightest(
