@@ -81,7 +81,9 @@ class Deadlines:
 
     @_smux_enabled.setter
     def _smux_enabled(self, enable: bool) -> None:
-        self._low_bank_active = False
+        # the driver sets the bank right after it has written the map, and so hides that it went to another bank
+        if self._low_bank_active:
+            raise _reset("its register bank")
         self._smux_enable_bit = enable
         self._until(lambda: not self._smux_enable_bit, SMUX_SECONDS, "its multiplexer's command")
 
@@ -109,6 +111,7 @@ class Deadlines:
     def configure(self, exposure: Exposure) -> None:
         """Stop, then change; the first integration after a change is one that we start (datasheet page 28)."""
         self._color_meas_enabled = False
+        self._low_bank_active = False  # a set-up that failed may have left it on
         self.atime, self.astep, self.gain = exposure.atime, exposure.astep, GAINS.index(exposure.gain)
         self._write_register(MARK, MARK_VALUE)
         self._exposure = exposure

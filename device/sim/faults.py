@@ -31,7 +31,7 @@ class Fault(StrEnum):
 
 
 class FaultyBus(EmulatedBus):
-    """A bus on which one fault at a time can be armed.
+    """A bus on which faults can be armed.
 
     Parameters
     ----------
@@ -50,18 +50,18 @@ class FaultyBus(EmulatedBus):
         super().__init__(chip, clock)
         self._rng = rng
         self.transactions = 0
-        self._armed: tuple[int, Fault] | None = None
+        self._armed: list[tuple[int, Fault]] = []
         self._spoils: Fault | None = None
         self._spoiled = 0
         self._hangs_next = False
 
     def arm(self, fault: Fault, after: int) -> None:
         """Let a fault strike once this many more transactions are over."""
-        self._armed = (self.transactions + after, fault)
+        self._armed.append((self.transactions + after, fault))
 
     def disarm(self) -> bool:
-        """Call off a fault that is still to come; return whether there was none."""
-        struck, self._armed = self._armed is None, None
+        """Call off the faults that are still to come; return whether there was none."""
+        struck, self._armed = not self._armed, []
         return struck
 
     def writeto(self, address: int, buffer: bytes, *, start: int = 0, end: int | None = None) -> None:
@@ -89,9 +89,10 @@ class FaultyBus(EmulatedBus):
         super()._read(address, register, buffer, start, end)
 
     def _count(self) -> None:
-        if self._armed and self.transactions == self._armed[0]:
-            self._strike(self._armed[1])
-            self._armed = None
+        due = [fault for when, fault in self._armed if when <= self.transactions]
+        self._armed = [(when, fault) for when, fault in self._armed if when > self.transactions]
+        for fault in due:
+            self._strike(fault)
         self.transactions += 1
 
     def _strike(self, fault: Fault) -> None:

