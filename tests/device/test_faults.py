@@ -72,10 +72,9 @@ def test_reliability_of_100_000_readings() -> None:
     trials = Trials(seed=2)
     strike_at_random(trials, readings=100_000, share=0.01)
     means = ", ".join(f"{name} {n}" for name, n in trials.sensor.recovery.succeeded.items())
-    transactions = trials.transactions()
     check_figures(trials)
     trials.rows |= {kind: lasting(kind, REFERENCE, readings=100) for kind in LASTING}
-    print(f"\n\n{trials.table()}\n\n{transactions} transactions in a reading of ten channels")
+    print(f"\n\n{trials.table()}\n\n{trials.transactions()} transactions in a reading of ten channels")
     print(f"means by which readings were made: {means}")
 
 
