@@ -21,7 +21,7 @@ from retrolux.models.errors import BadData
 from retrolux.models.sittings import sittings
 from retrolux.models.traces import Array, Index, Rows, Traces, traces
 
-CONSISTENT = 0.05
+CONSISTENT = 0.01
 """Level of the test by which an offset between the logs counts as the same from sitting to sitting."""
 
 
@@ -177,16 +177,25 @@ def _judge(rows: Rows, found: Traces, fold: Fold, channels: list[int], seed: int
         early_stopping=False,
         random_state=seed,
     )
+    known = np.isfinite(table[learn]).any(axis=0)  # a channel may be saturated in all that is learnt
+    table = table[:, known]
     classifier.fit(table[learn], rows.second[learn])
     return float(roc_auc_score(rows.second[test], classifier.decision_function(table[test])))
 
 
 def _table(rows: Rows, found: Traces, learn: Index, channels: list[int]) -> Array:
-    """Return the features: inputs, outputs, residuals, steps and bends, some of them relative to the signal."""
+    """Return the features: inputs, outputs, residuals, steps and bends, some of them relative to the signal.
+
+    Trees weigh one column at a time. What channels have in common, such as the noise of one multiplexer pass, is
+    therefore given to them as the difference of two channels' relative steps, for each pair.
+    """
     residual = found.within + (found.offset * _consistent(rows, found, learn))[rows.block]
     parts = [rows.data.outputs, rows.data.saturated, residual, residual / found.signal, np.abs(residual) / found.signal]
     parts += [found.step, np.abs(found.step) / found.signal, np.abs(found.bend) / found.signal]
-    return np.hstack([rows.data.inputs, *(part[:, channels] for part in parts)])
+    one, other = np.triu_indices(len(channels), 1)
+    relative = (found.step / found.signal)[:, channels]
+    pairs = np.abs(relative[:, one] - relative[:, other])
+    return np.hstack([rows.data.inputs, *(part[:, channels] for part in parts), pairs])
 
 
 def _consistent(rows: Rows, found: Traces, learn: Index) -> NDArray[np.bool_]:
