@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": ("asking", "Which counts will these inputs give?"),
     "sample": ("asking", "Draw joint or conditional samples from a model."),
     "evaluate": ("evaluating", "Score the methods on readings they have not seen."),
+    "compare": ("comparing", "Can two logs be told apart? A classifier two-sample test."),
     "serve": ("serve", "Answer over HTTP."),
 }
 
