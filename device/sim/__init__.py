@@ -2,7 +2,7 @@
 
 import importlib.util
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import ModuleType
 
 import numpy as np
@@ -13,13 +13,17 @@ from retrolux.device.clock import Clock, FakeClock, RealClock
 from retrolux.device.light import PwmioLight
 from retrolux.device.sensor import Sensor
 from retrolux.device.settings import InstrumentSettings
+from retrolux.device.sim.ambient import Ambient, Sky
 from retrolux.device.sim.bus import EmulatedBus
 from retrolux.device.sim.chip import Chip
-from retrolux.device.sim.optics import Ambient, Optics
+from retrolux.device.sim.optics import Optics
 from retrolux.device.sim.pwm import PwmPin, Waveform
-from retrolux.device.sim.unit import make_unit
+from retrolux.device.sim.unit import Unit, make_unit
 
 DRIVER = "adafruit_as7341"
+# seconds of each bus transaction that a Pi's kernel and interpreter take; a reading's passes then lie 31.4 periods
+# apart, as the correlations of the real ones have it
+OVERHEAD = 2.4e-4
 
 
 @dataclass(frozen=True)
@@ -32,14 +36,62 @@ class Parts:
     clock: Clock
 
 
-def make_parts(number: int, clock: Clock) -> Parts:
+MORNING = 1_762_182_000.0  # 2025-11-03 15:00 UTC: when a simulated day begins, whatever the clock shows
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is simulated beside the unit itself.
+
+    Attributes
+    ----------
+    unit : Unit, optional
+        Instead of the one of the number.
+    ambient : Ambient, optional
+        Instead of the unit's own weather.
+    epoch : float
+        When the weather begins, seconds since the epoch.
+    without : frozenset of str
+        Effects switched off, of :data:`EFFECTS`.
+    """
+
+    unit: Unit | None = None
+    ambient: Ambient | None = None
+    epoch: float = MORNING
+    without: frozenset[str] = frozenset()
+
+
+EFFECTS = ("beat", "jitter", "supply", "shot", "dark", "drift")
+"""What makes a reading scatter; the noise budget switches each off in turn."""
+
+
+def make_parts(number: int, clock: Clock, scene: Scene | None = None) -> Parts:
     """Return the emulated hardware of unit N; the same unit and the same calls give the same readings."""
-    unit = make_unit(number)
-    ambient, waveform, noise = (np.random.default_rng(s) for s in np.random.SeedSequence([93, number]).spawn(3))
+    scene = scene or Scene()
+    unit = _calmed(scene.unit or make_unit(number), scene.without)
+    sky, waveform, noise = (np.random.default_rng(s) for s in np.random.SeedSequence([93, number]).spawn(3))
     pins = (PwmPin(), PwmPin(), PwmPin())
-    optics = Optics(unit, Waveform(pins, unit, waveform), Ambient(unit, ambient), noise)
+    light = Waveform(pins, unit.pulses, waveform, beats="beat" not in scene.without)
+    optics = Optics(unit, light, scene.ambient or Sky(unit.weather, sky), noise, scene.epoch - clock.monotonic())
     chip = Chip(unit, optics, clock)
-    return Parts(pins, chip, EmulatedBus(chip, clock), clock)
+    # in real time the interpreter adds its own; on a fake clock it would take none
+    overhead = OVERHEAD if isinstance(clock, FakeClock) else 0.0
+    return Parts(pins, chip, EmulatedBus(chip, clock, overhead), clock)
+
+
+def _calmed(unit: Unit, without: frozenset[str]) -> Unit:
+    """Return the unit without some of its noise; a memory without end is a drift that never comes."""
+    if "jitter" in without:
+        unit = replace(unit, pulses=replace(unit.pulses, jitter=np.zeros(3)))
+    if "supply" in without:
+        unit = replace(unit, leds=replace(unit.leds, supply=0.0))
+    if "shot" in without:
+        unit = replace(unit, shot=0.0)
+    if "dark" in without:
+        unit = replace(unit, dark_counts=0.0)
+    if "drift" in without:
+        unit = replace(unit, weather=replace(unit.weather, memory=np.inf, cloud_memory=np.inf, lamp_seconds=np.inf))
+    return unit
 
 
 def open_sim(number: int, settings: InstrumentSettings, parts: Parts | None = None) -> Bench:

@@ -17,6 +17,8 @@ class EmulatedBus:
     chip : Chip
     clock : Clock
         Each byte takes nine bits of 10 µs of it.
+    overhead : float
+        Seconds that the machine adds to each transaction: system call, kernel, interpreter.
 
     Attributes
     ----------
@@ -26,8 +28,9 @@ class EmulatedBus:
         How many more transactions succeed before every one fails, as a loose wire does.
     """
 
-    def __init__(self, chip: Chip, clock: Clock) -> None:
+    def __init__(self, chip: Chip, clock: Clock, overhead: float = 0.0) -> None:
         self.chip = chip
+        self._overhead = overhead
         self._clock = clock
         self._locked = False
         self.present = True
@@ -77,7 +80,7 @@ class EmulatedBus:
             buffer[i] = self.chip.read((register + i - start) & 0xFF)
 
     def _transact(self, address: int, n_bytes: int) -> None:
-        self._clock.sleep(9 * BIT * (1 + n_bytes))
+        self._clock.sleep(9 * BIT * (1 + n_bytes) + self._overhead)
         if self.fail_after is not None:
             self.fail_after -= 1
         if address != ADDRESS or not self.present or (self.fail_after is not None and self.fail_after < 0):

@@ -19,6 +19,8 @@ VALID, SATURATED_ANALOGUE, SATURATED_DIGITAL = 1 << 6, 1 << 3, 1 << 4  # bits of
 AUTOZERO = 0.015  # seconds after each start (page 39)
 SMUX_TIME = 0.0002  # seconds that the command takes
 STEP = 2.78e-6  # seconds of one count of ASTEP (page 32)
+OVERLOAD = 2.0  # counts per step beyond which the analogue part gives up, here: the datasheet gives no number
+SHORT = 0.97  # of its ceiling, where an overloaded converter stops
 
 
 class Chip:
@@ -126,11 +128,13 @@ class Chip:
         flux = self._optics.flux(begun, self.integration)
         step = self.registers[CFG1] & 0x1F
         gain = self._unit.gains[GAINS[min(step, len(GAINS) - 1)]]
-        ceiling = min(FULL_SCALE, (self.registers[ATIME] + 1) * (self._astep() + 1))
+        steps = (self.registers[ATIME] + 1) * (self._astep() + 1)
         counts = [self._convert(adc, flux, gain) for adc in range(6)]
-        saturated = any(c >= ceiling for c in counts)
-        self._frame = struct.pack("<B6H", (saturated << 7) | (step & 0xF), *(min(c, ceiling) for c in counts))
-        self.registers[STATUS2] = VALID | (SATURATED_DIGITAL if saturated else 0)
+        analogue = any(c > OVERLOAD * steps for c in counts)
+        digital = any(steps <= c <= OVERLOAD * steps or c >= FULL_SCALE for c in counts)
+        read = (min(FULL_SCALE, round(SHORT * steps) if c > OVERLOAD * steps else min(c, steps)) for c in counts)
+        self._frame = struct.pack("<B6H", ((analogue or digital) << 7) | (step & 0xF), *read)
+        self.registers[STATUS2] = VALID | digital * SATURATED_DIGITAL | analogue * SATURATED_ANALOGUE
 
     def _convert(self, adc: int, flux: Mapping[str, float], gain: float) -> int:
         halves = self._routes.get(adc, [])

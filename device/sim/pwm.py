@@ -1,14 +1,29 @@
 """The emulated light: three PWM outputs, and what of their waveform falls into a window of time."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from retrolux.device.sim.unit import Unit
+from retrolux.device.sim.unit import Pulses
 
 FULL = 65535
-COMMON = 0.6  # share of the pulses' jitter that is the same for the three outputs
+
+Array = NDArray[np.float64]
+
+
+class Output(Protocol):
+    """What the waveform needs to know of an emulated output, whatever library drives it."""
+
+    @property
+    def fraction(self) -> float:
+        """The duty it has been told, 0 … 1."""
+
+    @property
+    def changes(self) -> int:
+        """How many times it has been told one."""
 
 
 @dataclass
@@ -37,48 +52,81 @@ class PwmPin:
             raise ValueError(f"duty cycle {value}")
         self.history.append(value)
 
+    @property
+    def fraction(self) -> float:
+        """The duty, 0 … 1."""
+        return self.history[-1] / FULL
+
+    @property
+    def changes(self) -> int:
+        """How many times the duty was set."""
+        return len(self.history)
+
     def deinit(self) -> None:
         """Let go of the pin, dark."""
         self.history.append(0)
 
 
 class Waveform:
-    """The light of three pins as time passes.
+    """The light of three outputs as time passes.
 
-    The three software PWMs begin together when the light is set, at a moment that the sensor does not know, so the
-    phase at which an integration begins is random. The length of each pulse jitters, most of it for all three alike.
+    The three PWMs begin together when the light is set, at a moment that the sensor does not know; from then on their
+    phase follows time, so that the second pass of a reading begins at another phase than the first. The length of
+    each pulse jitters, some of it for all three alike.
 
     Parameters
     ----------
-    pins : tuple of 3 PwmPin
-    unit : Unit
-        Gives frequency and jitter.
+    outputs : sequence of 3 Output
+    pulses : Pulses
     rng : numpy.random.Generator
         Draws phases and jitter.
+    beats : bool
+        Whether a window sees the part of a period that it begins or ends in; else it sees their mean.
     """
 
-    def __init__(self, pins: tuple[PwmPin, ...], unit: Unit, rng: np.random.Generator) -> None:
-        self.pins = pins
-        self._unit = unit
+    def __init__(
+        self, outputs: Sequence[Output], pulses: Pulses, rng: np.random.Generator, *, beats: bool = True
+    ) -> None:
+        self.outputs = tuple(outputs)
+        self.settings = 0
+        self._pulses = pulses
         self._rng = rng
+        self._beats = beats
+        self._phase = 0.0
 
-    def mean_duty(self, seconds: float) -> NDArray[np.float64]:
-        """Return the fraction of a window of this length in which each of the three is on, shape (3,)."""
-        duty = np.array([pin.duty_cycle for pin in self.pins]) / FULL
-        periods = seconds * self._unit.pwm_frequency
-        phase = self._rng.random()
-        on = np.array([_on_periods(d, phase, phase + periods) for d in duty]) / periods
-        spread = self._unit.pulse_jitter * self._unit.pwm_frequency / np.sqrt(max(periods, 1.0))
-        draw = np.sqrt(COMMON) * self._rng.normal() + np.sqrt(1 - COMMON) * self._rng.normal(size=3)
+    def mean_on(self, begun: float, seconds: float) -> Array:
+        """Return the fraction of a window in which each of the three is on, shape (3,).
+
+        Parameters
+        ----------
+        begun, seconds : float
+            When the window begins and how long it is, in true seconds.
+        """
+        self._notice_settings()
+        duty = np.array([output.fraction for output in self.outputs])
+        on, periods = self._pulses.on(duty), seconds * self._pulses.frequency
+        phase = self._phase + begun * self._pulses.frequency
+        seen = _on_periods(on, phase, phase + periods) / periods if self._beats else on
         pulsed = (duty > 0) & (duty < 1)
-        return np.asarray(np.clip(on + pulsed * spread * draw, 0.0, 1.0))
+        return np.asarray(np.clip(seen + pulsed * self._jitter(periods), 0.0, 1.0))
+
+    def _notice_settings(self) -> None:
+        settings = sum(output.changes for output in self.outputs)
+        if settings != self.settings:
+            self.settings, self._phase = settings, self._rng.random()
+
+    def _jitter(self, periods: float) -> Array:
+        """Return the error of the mean of a window's pulses, in duty."""
+        pulses, common = self._pulses, self._pulses.common
+        draw = np.sqrt(common) * self._rng.normal() + np.sqrt(1 - common) * self._rng.normal(size=3)
+        return np.asarray(pulses.jitter * pulses.frequency / np.sqrt(max(periods, 1.0)) * draw)
 
 
-def _on_periods(duty: float, start: float, stop: float) -> float:
-    """Return how many periods of a pulse train, on in the first ``duty`` of each, lie between two times in periods."""
-    return _on_before(duty, stop) - _on_before(duty, start)
+def _on_periods(on: Array, start: float, stop: float) -> Array:
+    """Return how many periods of pulse trains, on in the first part of each, lie between two times in periods."""
+    return _on_before(on, stop) - _on_before(on, start)
 
 
-def _on_before(duty: float, when: float) -> float:
+def _on_before(on: Array, when: float) -> Array:
     whole = np.floor(when)
-    return float(whole * duty + min(when - whole, duty))
+    return np.asarray(whole * on + np.minimum(when - whole, on))

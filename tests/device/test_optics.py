@@ -12,9 +12,9 @@ from retrolux.device.designs import design
 from retrolux.device.log import read_records
 from retrolux.device.measurement import CHANNELS, FULL_SCALE, Exposure
 from retrolux.device.settings import InstrumentSettings
-from retrolux.device.sim import make_parts, open_sim
+from retrolux.device.sim import EFFECTS, Scene, make_parts, open_sim
 from retrolux.device.sim.pwm import FULL, PwmPin, Waveform
-from retrolux.device.sim.unit import make_unit
+from retrolux.device.sim.unit import Pulses, make_unit
 
 Array = NDArray[np.float64]
 REPEATED = (0.147, 0.372, 0.394)
@@ -88,7 +88,7 @@ def test_noise_is_common_to_a_pass_and_to_no_other() -> None:
     counts = readings([REPEATED] * 200)
     blue, green, red = (counts[:, CHANNELS.index(c)] for c in ("445nm", "515nm", "630nm"))
     assert np.corrcoef(blue, green)[0, 1] > 0.4
-    assert abs(np.corrcoef(green, red)[0, 1]) < 0.25  # 3.5 standard errors of 200
+    assert abs(np.corrcoef(green, red)[0, 1]) < 0.3  # four standard errors of 200
 
 
 def test_a_light_without_pulses_has_no_pwm_noise() -> None:
@@ -105,20 +105,27 @@ def test_a_steady_light_scatters_as_the_bursts_did() -> None:
     assert 0.5 < dark < 8
 
 
+def exact(jitter: float = 0.0) -> Pulses:
+    """Pulses of just the length that they are told, at 100 Hz."""
+    return Pulses(100.0, np.full(3, jitter), 0.5, np.zeros(3), np.zeros(3))
+
+
+def windows(pulses: Pulses, duty: float, seconds: float, n: int = 300) -> Array:
+    """Return what n windows at random phases see of an output, shape (n,)."""
+    pin = PwmPin()
+    waveform = Waveform((pin, PwmPin(), PwmPin()), pulses, np.random.default_rng(5))
+    seen = []
+    for _ in range(n):
+        pin.duty_cycle = round(duty * FULL)  # set anew, it begins at another phase
+        seen.append(waveform.mean_on(0.0, seconds)[0])
+    return np.array(seen)
+
+
 @pytest.mark.parametrize("duty", [0.0, 0.05, 0.3, 0.5, 0.85, 1.0])
 @pytest.mark.parametrize("seconds", [0.28078, 0.02, 0.0499])
 def test_the_window_sees_the_pulse_train_that_it_covers(duty: float, seconds: float) -> None:
     """Against a pulse train sampled at 200 000 points: the same mean and spread over random phases."""
-
-    class Still(np.random.Generator):
-        """Phases, and no jitter."""
-
-        def normal(self, *_: object, size: int | None = None) -> Array:  # type: ignore[override]
-            return np.zeros(size or 1)[0] if size is None else np.zeros(size)
-
-    pins = (PwmPin([round(duty * FULL)]), PwmPin(), PwmPin())
-    waveform = Waveform(pins, make_unit(0), Still(np.random.PCG64(5)))
-    seen = np.array([waveform.mean_duty(seconds)[0] for _ in range(300)])
+    seen = windows(exact(), duty, seconds)
     when = np.linspace(0, seconds * 100, 2000)[:, None] + np.random.default_rng(6).random(300)
     sampled = ((when % 1) < duty).mean(axis=0)
     assert seen.mean() == pytest.approx(sampled.mean(), abs=0.01)
@@ -126,14 +133,43 @@ def test_the_window_sees_the_pulse_train_that_it_covers(duty: float, seconds: fl
     assert ((seen >= 0) & (seen <= 1)).all()
 
 
+def test_the_second_window_of_a_setting_begins_where_time_has_brought_the_pulses() -> None:
+    """Two windows a whole number of periods apart see the same; two half a period apart, the opposite part."""
+    pin = PwmPin()
+    waveform = Waveform((pin, PwmPin(), PwmPin()), exact(), np.random.default_rng(1))
+    pin.duty_cycle = FULL // 2
+    first, same, other = (waveform.mean_on(when, 0.0251)[0] for when in (0.0, 0.3, 0.305))
+    assert first == pytest.approx(same, abs=1e-9)
+    assert first + other == pytest.approx(1.0, abs=0.01)  # 2.51 periods: they share the odd half between them
+
+
+@pytest.mark.parametrize(("periods", "counts"), [(28.08, 87), (27.7, 274), (28.0, 0)])
+def test_the_beat_is_as_large_as_the_periods_in_the_window_make_it(periods: float, counts: float) -> None:
+    """The figures are for 63 452 counts of green at half duty (as as7341.md has them)."""
+    assert 63452 * windows(exact(), 0.5, periods / 100, 4000).std() == pytest.approx(counts, rel=0.05, abs=0.5)
+
+
+def test_jitter_averages_over_the_windows_pulses() -> None:
+    seen = windows(exact(1e-4), 0.5, 0.28, 4000)  # 28 periods, no beat; 100 µs of 10 ms
+    assert seen.std() == pytest.approx(0.01 / np.sqrt(28), rel=0.05)
+
+
+def test_full_duty_lies_above_the_line_of_the_lower_duties() -> None:
+    """By 0.011 R, 0.006 G, 0.004 B of input: a pulse loses some 40 to 110 µs, and at full on there is none."""
+    duties = np.linspace(0.1, 0.9, 9)
+    for k, (channel, step) in enumerate({"630nm": 0.0108, "515nm": 0.0062, "445nm": 0.0043}.items()):
+        settings = [tuple(d if i == k else 0.0 for i in range(3)) for d in [*duties, 1.0]]
+        scene = Scene(without=frozenset(EFFECTS))
+        with open_sim(0, InstrumentSettings(Exposure(64)), make_parts(0, FakeClock(0), scene)) as instrument:
+            counts = np.array([instrument.measure(s).outputs[channel] for s in settings], dtype=float)
+        slope, offset = np.polyfit(duties, counts[:-1], 1)
+        assert (counts[-1] - offset - slope) / slope == pytest.approx(step, rel=0.4), channel
+
+
 def test_clear_saturates_in_bright_light_and_515nm_comes_near() -> None:
     counts = readings([(1, 1, 1)] * 5)
     assert (counts[:, CHANNELS.index("clear")] == FULL_SCALE).all()
     assert (counts[:, CHANNELS.index("515nm")] > 0.985 * FULL_SCALE).all()
-
-
-def test_full_green_saturates_515nm_of_a_brighter_unit() -> None:
-    assert (readings([(0, 1, 0)] * 5, number=2)[:, CHANNELS.index("515nm")] == FULL_SCALE).all()
 
 
 def test_it_is_dark_again_after_a_reading() -> None:
@@ -168,7 +204,7 @@ def test_units_differ_by_a_few_per_cent() -> None:
 def test_ambient_light_drifts_but_little_over_a_minute() -> None:
     nir = readings([(0, 0, 0)] * 100)[:, CHANNELS.index("nir")]  # 100 readings take 61 s
     assert 0 < nir.std() < 0.05 * nir.mean()
-    assert np.abs(np.diff(nir)).max() < 0.03 * nir.mean()  # it wanders, it does not jump
+    assert np.abs(np.diff(nir)).max() < 0.01 * nir.mean()  # it wanders, it does not jump
 
 
 def test_real_readings_give_the_simulators_slopes(
