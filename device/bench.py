@@ -57,6 +57,12 @@ class Bench(Instrument):
         e = self._sensor.exposure
         return {"exposure": {"gain": e.gain, "atime": e.atime, "astep": e.astep, "seconds": round(e.seconds, 6)}}
 
+    def _do_time(self) -> float:
+        return self._clock.time()
+
+    def _do_wait(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+
     def _do_close(self) -> None:
         try:
             self._light.close()

@@ -83,6 +83,17 @@ class Instrument(ABC):
             if not self._closed:
                 self._do_dark()
 
+    def time(self) -> float:
+        """Return the instrument's own time, seconds since the epoch: a simulator's passes only while it works."""
+        return self._do_time()
+
+    def wait_until(self, when: float) -> None:
+        """Let time pass until the instrument's own shows this (seconds since the epoch); simulated time does at once.
+
+        Nobody is kept from measuring meanwhile.
+        """
+        self._do_wait(when - self.time())
+
     def status(self) -> dict[str, Any]:
         """Return what the instrument says of itself, JSON-ready: at least ``device`` and ``exposure``."""
         return {"device": self.name} | self._do_status()
@@ -118,6 +129,12 @@ class Instrument(ABC):
 
     @abstractmethod
     def _do_status(self) -> dict[str, Any]: ...
+
+    @abstractmethod
+    def _do_time(self) -> float: ...
+
+    @abstractmethod
+    def _do_wait(self, seconds: float) -> None: ...
 
     @abstractmethod
     def _do_close(self) -> None: ...

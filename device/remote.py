@@ -115,6 +115,12 @@ class Remote(Instrument):
     def _do_status(self) -> dict[str, Any]:
         return {"exposure": None, "kind": {None: "unknown", True: "retrolux", False: "claude-light"}[self._is_retrolux]}
 
+    def _do_time(self) -> float:
+        return time.time()
+
+    def _do_wait(self, seconds: float) -> None:
+        time.sleep(max(seconds, 0.0))
+
     def _do_close(self) -> None:
         """Do nothing: no connection is kept."""
 

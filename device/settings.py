@@ -1,6 +1,7 @@
 """What the factory needs to know to open an instrument."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from retrolux.device.errors import BadInput
 from retrolux.device.measurement import REFERENCE, Exposure
@@ -33,6 +34,13 @@ class InstrumentSettings:
         Whether the simulator takes as long as the sensor would (sim).
     timeout : float
         Seconds to wait for the other side (remote).
+    seed : int
+        Of noise and weather (sim).
+    begins : float, optional
+        When its time begins, seconds since the epoch, with whatever weather there may have been then; by default
+        now, with a usual morning's (sim).
+    ambient_log : Path, optional
+        A log of readings of ten channels whose ambient light it is to have, instead of its own weather (sim).
     """
 
     exposure: Exposure = REFERENCE
@@ -43,6 +51,9 @@ class InstrumentSettings:
     pwm_backend: str = "auto"
     real_time: bool = False
     timeout: float = 30
+    seed: int = 0
+    begins: float | None = None
+    ambient_log: Path | None = None
 
     def __post_init__(self) -> None:
         _check(self.exposure)

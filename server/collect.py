@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from retrolux.device.designs import design
-from retrolux.device.errors import InstrumentBusy
+from retrolux.device.errors import InstrumentBusy, LogUnreadable
 from retrolux.device.log import read_records
 from retrolux.device.measurement import REFERENCE
 from retrolux.device.recording import Recorder
@@ -37,6 +37,10 @@ class Plan:
         Absolute path of the log.
     gain, atime, astep : float, int, int
         The sensor's settings: a run is never gone on with at others.
+    settings : str, optional
+        Absolute path of a log whose inputs are measured in its order and at its times, instead of a design.
+    ambient : str, optional
+        Absolute path of the log whose ambient light a simulator has.
     """
 
     design: str
@@ -47,10 +51,27 @@ class Plan:
     gain: float = REFERENCE.gain
     atime: int = REFERENCE.atime
     astep: int = REFERENCE.astep
+    settings: str | None = None
+    ambient: str | None = None
 
     def points(self) -> list[tuple[float, ...]]:
-        """Return the settings, in the order in which they are measured. Raises BadInput."""
-        return design(self.design, self.n, self.seed)
+        """Return the settings, in the order in which they are measured. Raises BadInput, LogUnreadable."""
+        return design(self.design, self.n, self.seed) if self.settings is None else replayed(Path(self.settings))[0]
+
+    def times(self) -> list[float] | None:
+        """Return when each is measured, seconds since the epoch; None where one follows the other at once."""
+        return None if self.settings is None else replayed(Path(self.settings))[1]
+
+
+def replayed(path: Path) -> tuple[list[tuple[float, ...]], list[float]]:
+    """Return the inputs of a log and their times, in its order. Raises LogUnreadable."""
+    rows = read_records(path)
+    if not rows:
+        raise LogUnreadable(f"{path} holds no reading.", "Give a log of readings.")
+    for i, row in enumerate(rows, 1):
+        if not isinstance(row.get("time"), int | float) or not isinstance(row.get("in"), list):
+            raise LogUnreadable(f"Reading {i} of {path} lacks its inputs or its time.", "Leave this reading out.")
+    return [tuple(row["in"]) for row in rows], [float(row["time"]) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -94,7 +115,7 @@ def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report) ->
         earlier = find_run(plan, journal)
         run = earlier or journal.started("collect", asdict(plan))
         done = done_points(Path(plan.log), run) if earlier else set()
-        _measure_rest(points, done, recorder, run, report)
+        _measure_rest(points, plan.times(), done, recorder, run, report)
         journal.finished(run, "collect", "finished", result={"readings": len(points)})
     return Collected(run, len(points), len(done))
 
@@ -115,13 +136,22 @@ def _one_collection(log: Path, journal: Journal) -> Iterator[None]:
         yield
 
 
-def _measure_rest(
-    points: Sequence[tuple[float, ...]], done: set[int], recorder: Recorder, run: str, report: Report
+def _measure_rest(  # noqa: PLR0913, PLR0917 - what is planned, what is done, and who does it
+    points: Sequence[tuple[float, ...]],
+    times: Sequence[float] | None,
+    done: set[int],
+    recorder: Recorder,
+    run: str,
+    report: Report,
 ) -> None:
-    made = len(done)
-    for i, point in enumerate(points):
-        if i not in done:
-            extra: dict[str, Any] = {"run": run, "i": i}
-            recorder.measure(point, **extra)
-            made += 1
+    made, instrument = len(done), recorder.instrument
+    left = [i for i in range(len(points)) if i not in done]
+    # a simulator's time begins with the log's, another's is now: the pauses are the same
+    late = instrument.time() - times[left[0]] if times and left else 0.0
+    for i in left:
+        if times:
+            instrument.wait_until(times[i] + late)
+        extra: dict[str, Any] = {"run": run, "i": i}
+        recorder.measure(points[i], **extra)
+        made += 1
         report(made, len(points))

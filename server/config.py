@@ -54,6 +54,14 @@ class Remote(Section):
     timeout: FiniteFloat = Field(30, gt=0)
 
 
+class Simulator(Section):
+    """``[simulator]``: seed of noise and weather, when its time begins (epoch), and whose ambient light it has."""
+
+    seed: int = Field(0, ge=0, le=2**32 - 1)
+    begins: FiniteFloat | None = None
+    ambient_log: Path | None = None
+
+
 class Serve(Section):
     """``[serve]``: where the HTTP server listens."""
 
@@ -86,6 +94,7 @@ class Config(Section):
     sensor: Sensor = Sensor()
     light: Light = Light()
     remote: Remote = Remote()
+    simulator: Simulator = Simulator()
     serve: Serve = Serve()
     calibration: Calibration = Calibration()
 
@@ -110,6 +119,9 @@ class Config(Section):
             pwm_frequency=self.light.frequency,
             pwm_backend=self.light.backend,
             timeout=self.remote.timeout,
+            seed=self.simulator.seed,
+            begins=self.simulator.begins,
+            ambient_log=self.simulator.ambient_log,
         )
 
 

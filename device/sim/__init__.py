@@ -11,11 +11,13 @@ from retrolux.device.bench import Bench
 from retrolux.device.bus import ReopenableBus
 from retrolux.device.clock import Clock, FakeClock, RealClock
 from retrolux.device.light import PwmioLight
+from retrolux.device.log import read_records
 from retrolux.device.sensor import Sensor
 from retrolux.device.settings import InstrumentSettings
 from retrolux.device.sim.ambient import Ambient, Sky
 from retrolux.device.sim.bus import EmulatedBus
 from retrolux.device.sim.chip import Chip
+from retrolux.device.sim.given import ambient_of
 from retrolux.device.sim.optics import Optics
 from retrolux.device.sim.pwm import PwmPin, Waveform
 from retrolux.device.sim.unit import Unit, make_unit
@@ -51,6 +53,10 @@ class Scene:
         Instead of the unit's own weather.
     epoch : float
         When the weather begins, seconds since the epoch.
+    usual : bool
+        Whether it begins with a usual day's weather, else with whatever there may be.
+    seed : int
+        Of noise and weather.
     without : frozenset of str
         Effects switched off, of :data:`EFFECTS`.
     """
@@ -58,6 +64,8 @@ class Scene:
     unit: Unit | None = None
     ambient: Ambient | None = None
     epoch: float = MORNING
+    usual: bool = True
+    seed: int = 0
     without: frozenset[str] = frozenset()
 
 
@@ -69,10 +77,12 @@ def make_parts(number: int, clock: Clock, scene: Scene | None = None) -> Parts:
     """Return the emulated hardware of unit N; the same unit and the same calls give the same readings."""
     scene = scene or Scene()
     unit = _calmed(scene.unit or make_unit(number), scene.without)
-    sky, waveform, noise = (np.random.default_rng(s) for s in np.random.SeedSequence([93, number]).spawn(3))
+    sky, waveform, noise = (np.random.default_rng(s) for s in np.random.SeedSequence([93, number, scene.seed]).spawn(3))
     pins = (PwmPin(), PwmPin(), PwmPin())
     light = Waveform(pins, unit.pulses, waveform, beats="beat" not in scene.without)
-    optics = Optics(unit, light, scene.ambient or Sky(unit.weather, sky), noise, scene.epoch - clock.monotonic())
+    optics = Optics(
+        unit, light, scene.ambient or Sky(unit.weather, sky, usual=scene.usual), noise, scene.epoch - clock.monotonic()
+    )
     chip = Chip(unit, optics, clock)
     # in real time the interpreter adds its own; on a fake clock it would take none
     overhead = OVERHEAD if isinstance(clock, FakeClock) else 0.0
@@ -102,14 +112,28 @@ def open_sim(number: int, settings: InstrumentSettings, parts: Parts | None = No
     number : int
         0 for ``sim``, the unit fitted to Claude-Light.
     settings : InstrumentSettings
-        Exposure, and whether time is real.
+        Exposure, and whether time is real; seed, beginning and ambient light.
     parts : Parts, optional
         Hardware made beforehand.
+
+    Raises
+    ------
+    LogUnreadable
+        When the log of the ambient light cannot be read, or does not tell it.
     """
-    parts = parts or make_parts(number, RealClock() if settings.real_time else FakeClock())
+    clock = RealClock() if settings.real_time else FakeClock(settings.begins)
+    parts = parts or make_parts(number, clock, _scene(number, settings))
     bus = ReopenableBus(lambda: parts.bus)
     sensor = Sensor(load_driver(parts.clock), bus, parts.clock, settings.exposure, bus.reopen)
     return Bench(f"sim:{number}" if number else "sim", PwmioLight(parts.pins), sensor, parts.clock)
+
+
+def _scene(number: int, settings: InstrumentSettings) -> Scene:
+    log = settings.ambient_log
+    ambient = None if log is None else ambient_of(read_records(log), make_unit(number))
+    if settings.begins is None:
+        return Scene(ambient=ambient, seed=settings.seed)
+    return Scene(ambient=ambient, seed=settings.seed, epoch=settings.begins, usual=False)
 
 
 def load_driver(clock: Clock) -> ModuleType:

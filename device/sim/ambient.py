@@ -42,12 +42,15 @@ class Sky(Ambient):
     weather : Weather
     rng : numpy.random.Generator
         Draws the weather.
+    usual : bool
+        Whether it begins with a usual day's weather, else with whatever there may be.
     """
 
-    def __init__(self, weather: Weather, rng: np.random.Generator) -> None:
+    def __init__(self, weather: Weather, rng: np.random.Generator, *, usual: bool = True) -> None:
         self._weather = weather
         self._rng = rng
         self._when: float | None = None
+        self._age = 0.0 if usual else np.inf  # seconds that the weather has wandered when it is first seen
         self._slow = np.zeros((2, 3))  # the sun's strength, the sky's tint, the clouds' unrest; and their speeds
         self._cloud = np.zeros((2, 1))
         self._lamp = False
@@ -62,10 +65,8 @@ class Sky(Ambient):
         return np.asarray(np.maximum(np.array([sun, w.tint * tint * sun, lamp]) @ w.spectra, 0))
 
     def _pass_time(self, when: float) -> None:
-        seconds = np.inf if self._when is None else max(when - self._when, 0.0)
+        seconds = self._age if self._when is None else max(when - self._when, 0.0)
         w = self._weather
-        if self._when is None:
-            seconds = 0.0  # the first moment is a usual one; the weather wanders from there
         self._slow = _wander(self._slow, seconds / w.memory, self._rng.normal(size=(2, 3)))
         self._cloud = _wander(self._cloud, seconds / w.cloud_memory, self._rng.normal(size=(2, 1)))
         self._lamp = self._switch(when, seconds)

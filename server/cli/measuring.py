@@ -8,8 +8,10 @@ from rich.table import Table
 from retrolux.device.measurement import INPUTS, Measurement
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
-from retrolux.server.collect import Plan, find_run
+from retrolux.server.collect import Collected, Plan, find_run, replayed
 from retrolux.server.collect import collect as run_collection
+from retrolux.server.config import Config
+from retrolux.server.errors import BadArgument
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.readings import refuse_mixing
 
@@ -63,8 +65,23 @@ def _reading_table(reading: Measurement) -> Table:
     show_default=True,
     help="Which settings: Latin hypercube, Sobol', full grid or Box-Behnken.",
 )
+@click.option(
+    "--settings",
+    type=click.Path(path_type=Path),
+    metavar="LOG",
+    help="Instead: a log's inputs, in its order and times.",
+)
+@click.option(
+    "--ambient-from", type=click.Path(path_type=Path), metavar="LOG", help="sim: the ambient light of this log."
+)
 @log_file
-@options.seed
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    default=0,
+    show_default=True,
+    help="Of the design; with --settings, of the simulator's noise and weather.",
+)
 @options.device_name
 @options.config_file
 @options.as_json
@@ -72,6 +89,8 @@ def collect(
     *,
     n: int,
     design: str,
+    settings: Path | None,
+    ambient_from: Path | None,
     log_path: Path | None,
     seed: int,
     device: str | None,
@@ -79,22 +98,46 @@ def collect(
     as_json: bool,
 ) -> None:
     """Measure a design of N settings. Interrupted and run again, it goes on where it stopped."""
-    config = options.configured(config_path, device, instrument=True)
+    config = replaying(options.configured(config_path, device, instrument=True), settings, ambient_from, seed)
     with Laboratory(config, log_path) as lab:
-        sensor = config.sensor
-        log = str(lab.log_path.resolve())
-        plan = Plan(design, n, seed, config.device, log, sensor.gain, sensor.atime, sensor.astep)
-        refuse_mixing(lab.log_path, config.device)
-        points = plan.points()  # a design that cannot be is refused before the instrument is touched
-        if find_run(plan, lab.journal):
-            say("going on with the interrupted collection")
-        with progress_bar("measuring", len(points)) as update:
-            done = run_collection(plan, lab.recorder, lab.journal, lambda made, _total: update(made))
+        sensor, log = config.sensor, str(lab.log_path.resolve())
+        replay, ambient = (None if path is None else str(path.resolve()) for path in (settings, ambient_from))
+        gain, atime, astep = sensor.gain, sensor.atime, sensor.astep
+        plan = Plan(design, n, seed, config.device, log, gain, atime, astep, replay, ambient)
+        done = _collect(plan, lab)
     result = {"log": str(lab.log_path), "readings": done.readings, "resumed": done.resumed, "run": done.run}
     if as_json:
         print_json(result)
     else:
-        click.echo(
-            f"{done.readings} readings in {lab.log_path}"
-            + (f", {done.resumed} of them from before" if done.resumed else "")
+        before = f", {done.resumed} of them from before" if done.resumed else ""
+        click.echo(f"{done.readings} readings in {lab.log_path}{before}")
+
+
+def _collect(plan: Plan, lab: Laboratory) -> Collected:
+    refuse_mixing(lab.log_path, plan.device)
+    points = plan.points()  # a design that cannot be is refused before the instrument is touched
+    if find_run(plan, lab.journal):
+        say("going on with the interrupted collection")
+    with progress_bar("measuring", len(points)) as update:
+        return run_collection(plan, lab.recorder, lab.journal, lambda made, _total: update(made))
+
+
+def replaying(config: Config, settings: Path | None, ambient: Path | None, seed: int) -> Config:
+    """Return the configuration with a simulator whose time begins with the log that is replayed.
+
+    Raises
+    ------
+    BadArgument
+        When ambient light is asked of an instrument that is no simulator.
+    LogUnreadable
+    """
+    if ambient is not None and not config.device.startswith("sim"):
+        raise BadArgument(
+            f"The ambient light of {config.device} is what it is.", "Leave --ambient-from out, or choose --device sim."
         )
+    simulator = config.simulator
+    if settings is not None:
+        simulator = simulator.model_copy(update={"begins": replayed(settings)[1][0], "seed": seed})
+    if ambient is not None:
+        simulator = simulator.model_copy(update={"ambient_log": ambient})
+    return config.model_copy(update={"simulator": simulator})
