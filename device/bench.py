@@ -7,7 +7,7 @@ from retrolux.device.clock import Clock
 from retrolux.device.identity import new_id
 from retrolux.device.instrument import Instrument
 from retrolux.device.light import Light
-from retrolux.device.measurement import Measurement
+from retrolux.device.measurement import Exposure, Measurement
 from retrolux.device.sensor import Sensor
 
 
@@ -34,10 +34,12 @@ class Bench(Instrument):
         self._clock = clock
         self._release = release
 
-    def _do_measure(self, inputs: tuple[float, ...], channels: tuple[str, ...]) -> Measurement:
+    def _do_measure(
+        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | None
+    ) -> Measurement:
         when, began = self._clock.time(), self._clock.monotonic()
         self._light.set(inputs)
-        counts = self._sensor.read(channels, relight=lambda: self._light.set(inputs))
+        counts = self._sensor.read(channels, exposure, relight=lambda: self._light.set(inputs))
         self._light.off()
         return Measurement(
             inputs=inputs,
@@ -45,7 +47,7 @@ class Bench(Instrument):
             time=when,
             device=self.name,
             id=new_id(when),
-            exposure=self._sensor.exposure,
+            exposure=exposure or self._sensor.exposure,
             saturated=counts.saturated,
             elapsed=round(self._clock.monotonic() - began, 6),
         )

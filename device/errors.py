@@ -42,6 +42,13 @@ class UnknownChannel(DeviceError, KeyError):
     __str__ = DeviceError.__str__  # KeyError would quote the sentence
 
 
+class FixedExposure(DeviceError, ValueError):
+    """Raised when another gain or integration time is asked of an instrument whose own cannot be chosen."""
+
+    type = "/problems/fixed-exposure"
+    status = 422
+
+
 class UnknownDevice(DeviceError, ValueError):
     """Raised by the factory for a name that is neither sim, sim:N, pi nor an http address."""
 
@@ -67,6 +74,13 @@ class SensorReset(DeviceError, ConnectionError):
     """Raised when the sensor answers but no longer has the settings it was given, as after a brown-out."""
 
     type = "/problems/sensor-reset"
+    status = 503
+
+
+class TuningFailed(DeviceError, RuntimeError):
+    """Raised when the instrument cannot find out about itself, because its light or the room's does not let it."""
+
+    type = "/problems/tuning"
     status = 503
 
 

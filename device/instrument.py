@@ -8,7 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from retrolux.device.errors import BadInput, InstrumentClosed, UnknownChannel
-from retrolux.device.measurement import CHANNELS, INPUTS, Measurement
+from retrolux.device.measurement import CHANNELS, INPUTS, Exposure, Measurement
+from retrolux.device.settings import check_exposure
 
 
 class Instrument(ABC):
@@ -26,7 +27,9 @@ class Instrument(ABC):
         self._one_at_a_time = threading.RLock()
         self._closed = False
 
-    def measure(self, inputs: Sequence[float], channels: Iterable[str] | None = None) -> Measurement:
+    def measure(
+        self, inputs: Sequence[float], channels: Iterable[str] | None = None, exposure: Exposure | None = None
+    ) -> Measurement:
         """Set the light, read the sensor, make the light dark.
 
         Parameters
@@ -35,6 +38,8 @@ class Instrument(ABC):
             Duties R, G, B in [0, 1].
         channels : iterable of str, optional
             Which channels to read; all ten by default.
+        exposure : Exposure, optional
+            Gain and integration time of this reading alone; the instrument's own by default.
 
         Returns
         -------
@@ -45,15 +50,19 @@ class Instrument(ABC):
         ------
         BadInput, UnknownChannel
             Before anything moves.
+        FixedExposure
+            When another exposure is asked of an instrument that has none to choose.
         DeviceError
             When the hardware fails; the light is dark then.
         """
         duties = self.checked_inputs(inputs)
         wanted = self.checked_channels(channels)
+        if exposure is not None:
+            check_exposure(exposure)
         with self._one_at_a_time:
             self._refuse_if_closed()
             try:
-                return self._do_measure(duties, wanted)
+                return self._do_measure(duties, wanted, exposure)
             finally:
                 self._do_dark()
 
@@ -122,7 +131,9 @@ class Instrument(ABC):
             raise InstrumentClosed(f"The instrument {self.name} is closed.", "Open it again.")
 
     @abstractmethod
-    def _do_measure(self, inputs: tuple[float, ...], channels: tuple[str, ...]) -> Measurement: ...
+    def _do_measure(
+        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | None
+    ) -> Measurement: ...
 
     @abstractmethod
     def _do_dark(self) -> None: ...

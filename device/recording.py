@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from retrolux.device.instrument import Instrument
 from retrolux.device.log import MeasurementLog
-from retrolux.device.measurement import Measurement
+from retrolux.device.measurement import Exposure, Measurement
 
 
 class Recorder:
@@ -23,7 +23,13 @@ class Recorder:
         self.log = log
         self._one_at_a_time = threading.Lock()
 
-    def measure(self, inputs: Sequence[float], channels: Iterable[str] | None = None, **extra: object) -> Measurement:
+    def measure(
+        self,
+        inputs: Sequence[float],
+        channels: Iterable[str] | None = None,
+        exposure: Exposure | None = None,
+        **extra: object,
+    ) -> Measurement:
         """Measure and append; the reading is on disk when this returns.
 
         Parameters
@@ -40,7 +46,7 @@ class Recorder:
         """
         with self._one_at_a_time:
             self.log.check()
-            reading = self.instrument.measure(inputs, channels)
+            reading = self.instrument.measure(inputs, channels, exposure)
             self.log.add(reading, extra)
             return reading
 

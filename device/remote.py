@@ -6,10 +6,11 @@ import json
 import time
 import urllib.error
 import urllib.request
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
-from retrolux.device.errors import RemoteError, UnknownDevice
+from retrolux.device.errors import FixedExposure, RemoteError, UnknownDevice
 from retrolux.device.identity import new_id
 from retrolux.device.instrument import Instrument
 from retrolux.device.measurement import REFERENCE, Exposure, Measurement
@@ -39,15 +40,22 @@ class Remote(Instrument):
         self._timeout = timeout
         self._is_retrolux: bool | None = None
 
-    def _do_measure(self, inputs: tuple[float, ...], channels: tuple[str, ...]) -> Measurement:
+    def _do_measure(
+        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | None
+    ) -> Measurement:
         when, began = time.time(), time.monotonic()
-        record = self._ask_retrolux(inputs, channels) if self._is_retrolux is not False else None
+        record = self._ask_retrolux(inputs, channels, exposure) if self._is_retrolux is not False else None
         if record is None:
+            if exposure is not None:
+                raise FixedExposure(f"The exposure of {self.name} is fixed.", "Leave gain, atime and astep out.")
             record = self._ask_claude_light(inputs)
         return self._reading(record, channels, when, time.monotonic() - began)
 
-    def _ask_retrolux(self, inputs: tuple[float, ...], channels: tuple[str, ...]) -> dict[str, Any] | None:
-        body = json.dumps({"inputs": dict(zip(self.inputs, inputs, strict=True)), "channels": list(channels)})
+    def _ask_retrolux(
+        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | None
+    ) -> dict[str, Any] | None:
+        asked = {"inputs": dict(zip(self.inputs, inputs, strict=True)), "channels": list(channels)}
+        body = json.dumps(asked | ({} if exposure is None else {"exposure": asdict(exposure)}))
         request = urllib.request.Request(  # noqa: S310 - the factory lets only http and https in
             f"{self._url}/v1/measure", body.encode(), {"Content-Type": "application/json"} | self._headers
         )

@@ -56,13 +56,14 @@ class InstrumentSettings:
     ambient_log: Path | None = None
 
     def __post_init__(self) -> None:
-        _check(self.exposure)
+        check_exposure(self.exposure)
         _check_light((self.red, self.green, self.blue), self.pwm_backend)
         _check_within("pwm_frequency", self.pwm_frequency, 10_000)
         _check_within("timeout", self.timeout, A_DAY)
 
 
-def _check(exposure: Exposure) -> None:
+def check_exposure(exposure: Exposure) -> None:
+    """Raise BadInput where the sensor has no such gain or time (datasheet pages 32 and 37)."""
     if isinstance(exposure.gain, bool) or exposure.gain not in GAINS:
         raise BadInput(f"There is no gain {exposure.gain!r}.", f"The gains are {', '.join(f'{g:g}' for g in GAINS)}.")
     if not _is_whole(exposure.atime, 255) or not _is_whole(exposure.astep, RESERVED_ASTEP - 1):

@@ -52,7 +52,7 @@ class Demo:
         for i, point in enumerate(design("lhs", self.n, self.seed)):
             records.append(self.lab.measure(point, run=run, i=i).to_record())
             self.report(_MEASURING * (i + 1) / self.n, "measuring")
-        ratios = self.lab.config.calibration.gain_ratios
+        ratios = self.lab.gain_ratios
         return to_dataset(records, source=str(self.lab.log_path), gain_ratios=ratios)[0]
 
     def _answer(self, method: str, data: Dataset, share: FitReport) -> dict[str, Any]:

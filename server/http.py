@@ -12,6 +12,7 @@ from flask import Flask, Response, json, request
 from pydantic import BaseModel
 
 from retrolux.device.log import read_records
+from retrolux.device.measurement import Exposure
 from retrolux.models import registry
 from retrolux.server import claude_light, problems, schemas
 from retrolux.server.answers import predict, sample
@@ -78,7 +79,8 @@ class Front:
         names = self.laboratory.instrument.inputs
         if set(asked.inputs) != set(names):
             raise BadArgument(f"inputs: {', '.join(names)} are needed, each once.", "Give a duty from 0 to 1 for each.")
-        reading = self.laboratory.measure([asked.inputs[n] for n in names], asked.channels, origin="v1")
+        exposure = None if asked.exposure is None else Exposure(**asked.exposure.model_dump())
+        reading = self.laboratory.measure([asked.inputs[n] for n in names], asked.channels, exposure, origin="v1")
         return _answer(reading.to_record())
 
     def invert(self) -> Response:

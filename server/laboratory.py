@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,16 @@ from retrolux.device.errors import InstrumentClosed
 from retrolux.device.factory import open_instrument
 from retrolux.device.instrument import Instrument
 from retrolux.device.log import MeasurementLog
-from retrolux.device.measurement import Measurement
+from retrolux.device.measurement import REFERENCE, Exposure, Measurement
 from retrolux.device.recording import Recorder
+from retrolux.device.settings import InstrumentSettings
+from retrolux.device.tuning import Report, Tuning
+from retrolux.device.tuning import tune as run_tuning
 from retrolux.models import registry
 from retrolux.models.dataset import Dataset
 from retrolux.models.model import Model, Progress
 from retrolux.models.solution import Solution
+from retrolux.server.calibrations import Calibrations
 from retrolux.server.config import Config
 from retrolux.server.errors import MixedDevices
 from retrolux.server.journal import Journal
@@ -47,6 +52,7 @@ class Laboratory:
         self.log_path = log_path or config.log_path
         self.store = ModelStore(config.state / "models")
         self.journal = Journal(config.state / "journal.jsonl")
+        self.calibrations = Calibrations(config.state / "calibration.json")
         self._recorder: Recorder | None = None
         self._opening = threading.Lock()
         self._closed = False
@@ -68,7 +74,7 @@ class Laboratory:
         if log.repair is not None:
             _logger.warning("%s: %s", self.log_path, log.repair)
         try:
-            return Recorder(open_instrument(self.config.device, self.config.instrument_settings), log)
+            return Recorder(open_instrument(self.config.device, self.settings), log)
         except BaseException:
             log.close()
             raise
@@ -92,13 +98,41 @@ class Laboratory:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def measure(self, inputs: Sequence[float], channels: Sequence[str] | None = None, **extra: Any) -> Measurement:  # noqa: ANN401 - JSON values
+    def measure(
+        self,
+        inputs: Sequence[float],
+        channels: Sequence[str] | None = None,
+        exposure: Exposure | None = None,
+        **extra: Any,  # noqa: ANN401 - JSON values
+    ) -> Measurement:
         """Measure and log; the reading is on disk when this returns. See :meth:`Instrument.measure`."""
-        return self.recorder.measure(inputs, channels, **extra)
+        return self.recorder.measure(inputs, channels, exposure, **extra)
+
+    @property
+    def gain_ratios(self) -> dict[float, float] | None:
+        """The configuration's gain ratios, else those that ``retrolux tune`` found on this instrument."""
+        return self.config.calibration.gain_ratios or self.calibrations.gain_ratios(self.config.device)
+
+    @property
+    def settings(self) -> InstrumentSettings:
+        """The configuration's settings; where it says nothing of the exposure, with the window that tuning found."""
+        settings, tuned = self.config.instrument_settings, self.calibrations.exposure(self.config.device)
+        return replace(settings, exposure=tuned) if tuned and settings.exposure == REFERENCE else settings
+
+    def tune(self, report: Report | None = None) -> Tuning:
+        """Find clock ratio and gain steps of the instrument and store them; readings are made so from its next opening.
+
+        Raises
+        ------
+        TuningFailed, DeviceError
+        """
+        found = run_tuning(self.instrument, self.config.light.frequency, report=report)
+        self.calibrations.store(self.config.device, found.to_json())
+        return found
 
     def dataset(self, path: Path, only: str | None = None) -> tuple[Dataset, str]:
         """Return the columns of a log and the instrument that made it; see :func:`load_dataset`."""
-        return load_dataset(path, only=only, gain_ratios=self.config.calibration.gain_ratios)
+        return load_dataset(path, only=only, gain_ratios=self.gain_ratios)
 
     def own_dataset(self) -> tuple[Dataset, str]:
         """Return the columns of this laboratory's log: of its own instrument, where it holds those of several."""
@@ -170,7 +204,7 @@ class Laboratory:
         for done in range(1, playbacks + 1):
             readings.append(self.measure(inputs, origin="playback"))
             report(done)
-        measured = mean_counts(readings, self.config.calibration.gain_ratios)
+        measured = mean_counts(readings, self.gain_ratios)
         return {"measured": measured, "error_percent": error_percent(solution.target, measured)}
 
 

@@ -21,11 +21,20 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="allow")
 
 
+class ExposureRequest(Request):
+    """Gain and integration time of one reading: (atime + 1)(astep + 1) · 2.78 µs."""
+
+    gain: FiniteFloat = Field(128, description="0.5, 1, 2, 4 … 512")
+    atime: int = Field(100, ge=0, le=255)
+    astep: int = Field(999, ge=0, le=65534)
+
+
 class MeasureRequest(Request):
     """Set the light to these duties and read the sensor."""
 
     inputs: dict[str, Duty] = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
     channels: list[str] | None = Field(None, description="channels to read; all ten by default")
+    exposure: ExposureRequest | None = Field(None, description="of this reading alone; the instrument's own by default")
 
 
 class Reading(Answer):

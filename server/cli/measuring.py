@@ -1,11 +1,13 @@
 """``retrolux measure`` and ``retrolux collect``."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.table import Table
 
-from retrolux.device.measurement import INPUTS, Measurement
+from retrolux.device.measurement import INPUTS, Exposure, Measurement
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.collect import Collected, Plan, find_run, replayed
@@ -21,6 +23,9 @@ log_file = click.option("-o", "--log", "log_path", type=click.Path(path_type=Pat
 @click.command(context_settings=options.DUTIES_MAY_BE_NEGATIVE)
 @click.argument("duties", nargs=3, metavar="R G B")
 @click.option("--channel", "channels", multiple=True, help="Read this channel; repeatable. All ten by default.")
+@click.option("--gain", type=float, help="Of this reading: 0.5, 1, 2, 4 … 512.")
+@click.option("--atime", type=int, help="Of this reading: integration time is (atime + 1)(astep + 1) · 2.78 µs.")
+@click.option("--astep", type=int, help="Of this reading.")
 @log_file
 @options.device_name
 @options.config_file
@@ -29,6 +34,9 @@ def measure(
     *,
     duties: tuple[str, ...],
     channels: tuple[str, ...],
+    gain: float | None,
+    atime: int | None,
+    astep: int | None,
     log_path: Path | None,
     device: str | None,
     config_path: Path | None,
@@ -37,12 +45,19 @@ def measure(
     """Set the light to the duties R G B (each 0 to 1), read the sensor, log the reading."""
     inputs = [options.number(name, text) for name, text in zip(INPUTS, duties, strict=True)]
     with Laboratory(options.configured(config_path, device, instrument=True), log_path) as lab:
-        reading = lab.measure(inputs, channels or None)
+        reading = lab.measure(inputs, channels or None, _exposure(lab.settings.exposure, gain, atime, astep))
     if as_json:
         print_json(reading.to_record())
         return
     print_table(_reading_table(reading))
     say(f"logged in {lab.log_path}")
+
+
+def _exposure(usual: Exposure, gain: float | None, atime: int | None, astep: int | None) -> Exposure | None:
+    """Return the usual exposure with what was asked for; None where nothing was."""
+    asked = {"gain": gain, "atime": atime, "astep": astep}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    return replace(usual, **given) if given else None
 
 
 def _reading_table(reading: Measurement) -> Table:
@@ -100,10 +115,10 @@ def collect(
     """Measure a design of N settings. Interrupted and run again, it goes on where it stopped."""
     config = replaying(options.configured(config_path, device, instrument=True), settings, ambient_from, seed)
     with Laboratory(config, log_path) as lab:
-        sensor, log = config.sensor, str(lab.log_path.resolve())
+        exposure, log = lab.settings.exposure, str(lab.log_path.resolve())
         replay, ambient = (None if path is None else str(path.resolve()) for path in (settings, ambient_from))
-        gain, atime, astep = sensor.gain, sensor.atime, sensor.astep
-        plan = Plan(design, n, seed, config.device, log, gain, atime, astep, replay, ambient)
+        settings_of_sensor = exposure.gain, exposure.atime, exposure.astep
+        plan = Plan(design, n, seed, config.device, log, *settings_of_sensor, replay, ambient)
         done = _collect(plan, lab)
     result = {"log": str(lab.log_path), "readings": done.readings, "resumed": done.resumed, "run": done.run}
     if as_json:

@@ -144,9 +144,7 @@ def test_residuals_of_the_test_days_scatter_alike(real: Rows, capsys: pytest.Cap
             "\n" + "\n".join(f"{n:14} real {a:8.2f}  sim {b:8.2f}" for n, a, b in zip(names, true, twins, strict=True))
         )
     assert twins[:4] == pytest.approx(true[:4], rel=0.25)
-    assert twins[4:] == pytest.approx(
-        true[4:], rel=0.25, abs=0.27
-    )  # three standard errors of 125 readings
+    assert twins[4:] == pytest.approx(true[4:], rel=0.25, abs=0.27)  # three standard errors of 125 readings
 
 
 def test_every_channel_is_simulated() -> None:
