@@ -1,14 +1,50 @@
 """A light and a sensor on this machine, real or emulated."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from retrolux.device.clock import Clock
+from retrolux.device.deadlines import Sync
 from retrolux.device.identity import new_id
 from retrolux.device.instrument import Instrument
 from retrolux.device.light import Light
 from retrolux.device.measurement import Exposure, Measurement
+from retrolux.device.periods import periods_in, whole_periods
 from retrolux.device.sensor import Sensor
+from retrolux.device.settings import COLOURS, InstrumentSettings
+
+SHORTEST_PULSE = 0.005  # of a period: shorter ones may not be there, in software's steps of a hundredth
+MOST_EDGES = 255
+
+
+@dataclass(frozen=True)
+class Wire:
+    """A wire from one of the light's pins to the sensor's GPIO pin.
+
+    Attributes
+    ----------
+    colour : int
+        0, 1 or 2: red, green or blue.
+    frequency : float
+        Of the pulses, in Hz.
+    """
+
+    colour: int
+    frequency: float
+
+    def sync(self, inputs: tuple[float, ...], exposure: Exposure) -> Sync | None:
+        """Return how to integrate from edge to edge; None where this colour's duty gives no edges to speak of."""
+        if not SHORTEST_PULSE <= inputs[self.colour] <= 1 - SHORTEST_PULSE:
+            return None
+        whole = whole_periods(exposure, self.frequency)
+        edges = min(max(round(periods_in(whole, self.frequency)), 1), MOST_EDGES)
+        return Sync(edges, (edges + 1) / self.frequency)
+
+
+def wire_of(settings: InstrumentSettings) -> Wire | None:
+    """Return the wire that the settings name."""
+    return None if settings.sync is None else Wire(COLOURS.index(settings.sync), settings.pwm_frequency)
 
 
 class Bench(Instrument):
@@ -23,12 +59,21 @@ class Bench(Instrument):
     clock : Clock
     release : callable
         Called last when the instrument is closed: gives back bus and lock.
+    wire : Wire, optional
+        Which of the light's pins the sensor hears, too.
     """
 
-    def __init__(
-        self, name: str, light: Light, sensor: Sensor, clock: Clock, release: Callable[[], None] = lambda: None
+    def __init__(  # noqa: PLR0913, PLR0917 - its parts
+        self,
+        name: str,
+        light: Light,
+        sensor: Sensor,
+        clock: Clock,
+        release: Callable[[], None] = lambda: None,
+        wire: Wire | None = None,
     ) -> None:
         super().__init__(name)
+        self._wire = wire
         self._light = light
         self._sensor = sensor
         self._clock = clock
@@ -39,15 +84,20 @@ class Bench(Instrument):
     ) -> Measurement:
         when, began = self._clock.time(), self._clock.monotonic()
         self._light.set(inputs)
-        counts = self._sensor.read(channels, exposure, relight=lambda: self._light.set(inputs))
+        asked = exposure or self._sensor.exposure
+        sync = self._wire.sync(inputs, asked) if self._wire else None
+        counts = self._sensor.read(channels, exposure, lambda: self._light.set(inputs), sync)
         self._light.off()
+        made = set(counts.exposures.values())
+        usual = made.pop() if len(made) == 1 else asked
         return Measurement(
             inputs=inputs,
             outputs=counts.outputs,
             time=when,
             device=self.name,
             id=new_id(when),
-            exposure=exposure or self._sensor.exposure,
+            exposure=usual,
+            exposures={c: e for c, e in counts.exposures.items() if e != usual},
             saturated=counts.saturated,
             elapsed=round(self._clock.monotonic() - began, 6),
         )

@@ -24,6 +24,8 @@ SPARE_SECONDS = 0.1  # for a machine that is busy
 POLL_SECONDS = 0.001
 
 ENABLE, MARK, STATUS2, CFG0, CFG1 = 0x80, 0x84, 0xA3, 0xA9, 0xAA  # registers (datasheet pages 32 to 53)
+SYND_DATA, CONFIG, EDGE, GPIO2 = 0x60, 0x70, 0x72, 0xBE  # registers of the synchronised mode (pages 20, 21, 25)
+SYND, GPIO_IN = 3, 1 << 2  # INT_MODE of CONFIG; input enable of GPIO2
 VALID, OVERLOADED = 1 << 6, 1 << 3  # of STATUS2 (page 46)
 SATURATED = 1 << 7  # of ASTATUS (page 49)
 MEASURING, OF_ENABLE = 0b0000_0011, 0b0101_0011  # power and measurement on; multiplexer and flicker detection off
@@ -37,6 +39,22 @@ CHECK_WIRING = (
 
 
 @dataclass(frozen=True, slots=True)
+class Sync:
+    """A synchronised integration (SYND, datasheet pages 20 and 21).
+
+    Attributes
+    ----------
+    edges : int
+        Falling edges on the sensor's GPIO pin from its beginning to its end, 1 … 255.
+    longest : float
+        Seconds from the end of the autozero that it takes at most.
+    """
+
+    edges: int
+    longest: float
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """What one integration gave.
 
@@ -47,11 +65,14 @@ class Frame:
     saturated, overloaded : bool
         The sensor's flags: a converter at its ceiling or overloaded; one whose analogue part is overloaded, so that
         it stops short of the ceiling. They do not say which.
+    steps : int or None
+        Length of a synchronised integration, in the sensor's steps of 2.78 µs.
     """
 
     counts: Mapping[str, int]
     saturated: bool
     overloaded: bool
+    steps: int | None = None
 
 
 class Deadlines:
@@ -74,6 +95,8 @@ class Deadlines:
     _configure_f5_f8: Callable[[], None]
     _set_smux: Callable[[int, int, int], None]
     _write_register: Callable[[int, int], None]
+    _sync: Sync | None = None
+    _sync_known = False
 
     @property
     def _smux_enabled(self) -> bool:
@@ -89,7 +112,7 @@ class Deadlines:
 
     def _wait_for_data(self, timeout: float = 1.0) -> None:  # noqa: ARG002 - the driver's second is too short
         """Sleep for as long as no frame can be there, then ask every millisecond: an idle bus is a quiet one."""
-        nominal = AUTOZERO + self._exposure.seconds
+        nominal = AUTOZERO + (self._sync.longest if self._sync else self._exposure.seconds)
         # where data-valid outlives a restart, as the datasheet does not forbid, only time tells old from new
         stale = self._valid()
         self.clock.sleep((LATEST if stale else EARLIEST) * nominal)
@@ -107,6 +130,19 @@ class Deadlines:
                 remedy = f"Switch its power off and on. {CHECK_WIRING}"
                 raise SensorTimeout(f"The sensor did not finish {what} in time.", remedy)
             self.clock.sleep(POLL_SECONDS)
+
+    def synchronise(self, sync: Sync | None) -> None:
+        """Integrate between falling edges on the GPIO pin from now on, or for the exposure's own time where None."""
+        if self._sync_known and sync == self._sync:
+            return
+        self._sync_known = False
+        self._color_meas_enabled = False
+        self._low_bank_active = True
+        self._write_register(EDGE, sync.edges if sync else 0)
+        self._write_register(CONFIG, SYND if sync else 0)
+        self._low_bank_active = False
+        self._write_register(GPIO2, GPIO_IN if sync else 0)
+        self._sync, self._sync_known = sync, True
 
     def configure(self, exposure: Exposure) -> None:
         """Stop, then change; the first integration after a change is one that we start (datasheet page 28)."""
@@ -133,11 +169,22 @@ class Deadlines:
             self._configure_f5_f8()
         else:
             self._configure_map(one.ram)
-        status, *counts = self._all_channels
+        status, steps, counts = self._data()
         if status & STATUS_GAIN_BITS != GAINS.index(self._exposure.gain):
             raise _reset("its gain")
         converted = dict(zip(one.channels, counts, strict=False))  # converters beyond them are not connected
-        return Frame(converted, bool(status & SATURATED), bool(self._status2 & OVERLOADED))
+        return Frame(converted, bool(status & SATURATED), bool(self._status2 & OVERLOADED), steps)
+
+    def _data(self) -> tuple[int, int | None, list[int]]:
+        """Return ASTATUS, the steps that a synchronised integration took, and the converters' counts."""
+        if not self._sync:
+            status, *counts = self._all_channels
+            return status, None, counts
+        self._low_bank_active = True
+        block = self._registers(SYND_DATA, 16)
+        self._low_bank_active = False
+        words = [block[1:3], *(block[i : i + 2] for i in range(6, 16, 2))]
+        return block[0], int.from_bytes(block[3:6], "little"), [int.from_bytes(w, "little") for w in words]
 
     def check_mark(self) -> None:
         """Raise SensorReset where the sensor was reset since it was configured."""

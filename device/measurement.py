@@ -1,7 +1,7 @@
 """One reading: what went in, what came out, and the settings that give it meaning."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 INPUTS = ("R", "G", "B")
@@ -65,6 +65,8 @@ class Measurement:
         Unique and sortable by time (ULID).
     exposure : Exposure or None
         The sensor's settings; None where an older record does not say.
+    exposures : mapping of str to Exposure
+        Those of the channels that were read at others.
     saturated : tuple of str
         Channels at their ceiling.
     elapsed : float
@@ -87,12 +89,17 @@ class Measurement:
     exposure: Exposure | None
     saturated: tuple[str, ...]
     elapsed: float
+    exposures: Mapping[str, Exposure] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """Return the log's form of this reading, ready for ``json.dumps``."""
         record: dict[str, Any] = {"in": list(self.inputs), "out": dict(self.outputs), "time": self.time}
         record |= {"v": RECORD_VERSION, "id": self.id, "device": self.device}
         if self.exposure is not None:
-            e = self.exposure
-            record |= {"gain": e.gain, "atime": e.atime, "astep": e.astep}
+            record |= {name: self._setting(name) for name in ("gain", "atime", "astep")}
         return record | {"saturated": list(self.saturated), "elapsed": self.elapsed}
+
+    def _setting(self, name: str) -> Any:  # noqa: ANN401 - a number, or one for each channel
+        """Return gain, atime or astep: one number, or one for each channel where they differ."""
+        each = {c: getattr(self.exposures.get(c, self.exposure), name) for c in self.outputs}
+        return each if len(set(each.values())) > 1 else next(iter(each.values()), getattr(self.exposure, name))

@@ -67,12 +67,15 @@ def whole_periods(exposure: Exposure, frequency: float, ratio: float = 1.0) -> E
     return of_length(exposure, best / (frequency * ratio))
 
 
-def of_length(exposure: Exposure, seconds: float) -> Exposure:
-    """Return the exposure with the atime and astep whose nominal window is nearest to this length."""
+def of_length(exposure: Exposure, seconds: float, near: int = NEAR) -> Exposure:
+    """Return the exposure with the atime and astep whose nominal window is nearest to this length.
+
+    Of those that are as near as ``near`` steps the one is taken whose atime is like the exposure's.
+    """
     steps = seconds / STEP
     atime = np.arange(256)
     astep = np.clip(np.round(steps / (atime + 1)) - 1, 1, 65534)
-    wrong = np.floor(np.abs((atime + 1) * (astep + 1) - steps) / NEAR)
+    wrong = np.floor(np.abs((atime + 1) * (astep + 1) - steps) / near)
     best = np.lexsort((np.abs(atime - exposure.atime), wrong))[0]
     return replace(exposure, atime=int(atime[best]), astep=int(astep[best]))
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from retrolux.device.bench import Bench
+from retrolux.device.bench import Bench, wire_of
 from retrolux.device.bus import ReopenableBus
 from retrolux.device.clock import RealClock
 from retrolux.device.deadlines import CHECK_WIRING
@@ -50,7 +50,7 @@ def open_pi(settings: InstrumentSettings) -> Bench:
         undo.callback(bus.deinit)
         sensor = Sensor(_import("adafruit_as7341"), bus, clock, settings.exposure, bus.reopen)
         release = undo.pop_all()
-        return Bench("pi", light, sensor, clock, release.close)
+        return Bench("pi", light, sensor, clock, release.close, wire_of(settings))
 
 
 def _lock() -> Callable[[], None]:

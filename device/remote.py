@@ -101,8 +101,9 @@ class Remote(Instrument):
 
     def _reading(self, record: dict[str, Any], channels: tuple[str, ...], when: float, elapsed: float) -> Measurement:
         try:
-            exposure = Exposure(record["gain"], record["atime"], record["astep"]) if "gain" in record else REFERENCE
             outputs = {c: int(record["out"][c]) for c in channels}
+            exposures = {c: _exposure_of(record, c) for c in channels}
+            exposure = exposures[channels[0]]
             named = record.get("saturated", ())
             return Measurement(
                 inputs=self.checked_inputs(record["in"]),
@@ -111,8 +112,9 @@ class Remote(Instrument):
                 device=f"{self.name} ({record['device']})" if "device" in record else self.name,
                 id=str(record.get("id") or new_id(when)),
                 exposure=exposure,
-                saturated=tuple(c for c, v in outputs.items() if c in named or v >= exposure.ceiling),
+                saturated=tuple(c for c, v in outputs.items() if c in named or v >= exposures[c].ceiling),
                 elapsed=float(record.get("elapsed", elapsed)),
+                exposures={c: e for c, e in exposures.items() if e != exposure},
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RemoteError(f"{self.name} does not answer with a reading: {error!r}.", CHECK_ADDRESS) from error
@@ -131,6 +133,14 @@ class Remote(Instrument):
 
     def _do_close(self) -> None:
         """Do nothing: no connection is kept."""
+
+
+def _exposure_of(record: dict[str, Any], channel: str) -> Exposure:
+    """Return a channel's exposure; that of a Claude-Light, which does not say, is the reference."""
+    if "gain" not in record:
+        return REFERENCE
+    values = (record[name] for name in ("gain", "atime", "astep"))
+    return Exposure(*(value[channel] if isinstance(value, dict) else value for value in values))
 
 
 def _split_credentials(url: str) -> tuple[str, dict[str, str]]:

@@ -7,16 +7,17 @@ in the sensor's supply ends in a reading that is right or in an error, never in 
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 from retrolux.device.clock import Clock
-from retrolux.device.deadlines import CHECK_WIRING, Frame, bounded
+from retrolux.device.deadlines import CHECK_WIRING, Frame, Sync, bounded
 from retrolux.device.errors import DeviceError, SensorMissing
 from retrolux.device.measurement import Exposure
 from retrolux.device.passes import Pass, passes_for
+from retrolux.device.periods import STEP, of_length
 from retrolux.device.recovery import Ladder, Rung
 
 NEAR = 0.9  # of its ceiling: where a converter may have been stopped by an overload
@@ -24,10 +25,11 @@ NEAR = 0.9  # of its ceiling: where a converter may have been stopped by an over
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Raw counts of the channels that were read, and those at their ceiling."""
+    """Raw counts of the channels that were read, those at their ceiling, and the exposure of each."""
 
     outputs: Mapping[str, int]
     saturated: tuple[str, ...]
+    exposures: Mapping[str, Exposure] = field(default_factory=dict)
 
 
 class Sensor:
@@ -83,12 +85,14 @@ class Sensor:
         self._set_up()
         with _in_words():
             self._configure(exposure)
+            self._driver.synchronise(None)  # a crash may have left it otherwise
 
     def read(
         self,
         channels: tuple[str, ...],
         exposure: Exposure | None = None,
         relight: Callable[[], None] = lambda: None,
+        sync: Sync | None = None,
     ) -> Counts:
         """Integrate and return raw counts, 0 … 65535, of these channels.
 
@@ -102,6 +106,8 @@ class Sensor:
         relight : callable, optional
             Sets the light once more, before each attempt but the first: what reset the sensor may have reset a
             light's controller on the same supply.
+        sync : Sync, optional
+            Integrate between edges on the sensor's GPIO pin instead of for the exposure's own time.
 
         Raises
         ------
@@ -112,16 +118,23 @@ class Sensor:
         wanted = exposure or self.exposure
         outputs: dict[str, int] = {}
         saturated: set[str] = set()
-        for frame in self.recovery.climb(partial(self._convert, passes_for(channels), wanted), relight):
+        exposures: dict[str, Exposure] = {}
+        for frame in self.recovery.climb(partial(self._convert, passes_for(channels), wanted, sync), relight):
             outputs |= frame.counts  # clear and NIR of the later pass, as Claude-Light does
-            saturated = (saturated - set(frame.counts)) | _saturated(frame, wanted.ceiling)
-        return Counts({c: outputs[c] for c in channels}, tuple(c for c in channels if c in saturated))
+            saturated = (saturated - set(frame.counts)) | _saturated(frame, _exposure_of(frame, wanted).ceiling)
+            exposures |= dict.fromkeys(frame.counts, _exposure_of(frame, wanted))
+        return Counts(
+            {c: outputs[c] for c in channels},
+            tuple(c for c in channels if c in saturated),
+            {c: exposures[c] for c in channels},
+        )
 
-    def _convert(self, passes: tuple[Pass, ...], exposure: Exposure) -> list[Frame]:
+    def _convert(self, passes: tuple[Pass, ...], exposure: Exposure, sync: Sync | None) -> list[Frame]:
         with _in_words():
             if self._configured != exposure:
                 self._configure(exposure)
             self._configured = None  # until the reading has shown that the settings are still there
+            self._driver.synchronise(sync)
             frames = [self._driver.convert(one) for one in passes]
             self._driver.check()
             self._configured = exposure
@@ -151,6 +164,11 @@ class Sensor:
     def _open_again(self) -> None:
         self._reopen()
         self._set_up()
+
+
+def _exposure_of(frame: Frame, asked: Exposure) -> Exposure:
+    """Return the exposure that a frame was made with: of a synchronised one, the time that the sensor counted."""
+    return asked if frame.steps is None else of_length(asked, frame.steps * STEP, near=1)
 
 
 def _saturated(frame: Frame, ceiling: int) -> set[str]:

@@ -9,6 +9,7 @@ from retrolux.device.measurement import REFERENCE, Exposure
 GAINS = (0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 """The sensor's gain steps (AS7341 datasheet page 37)."""
 
+COLOURS = ("red", "green", "blue")
 RESERVED_ASTEP = 65535
 LAST_PIN = 27  # BCM number, on the header of 40 pins
 A_DAY = 86400  # seconds
@@ -30,6 +31,9 @@ class InstrumentSettings:
         In Hz (pi).
     pwm_backend : str
         ``auto``, ``blinka`` or ``gpiozero`` (pi).
+    sync : str, optional
+        The colour, ``red``, ``green`` or ``blue``, whose pin is wired to the sensor's GPIO pin too: the sensor then
+        integrates from edge to edge of its pulses (pi, sim).
     real_time : bool
         Whether the simulator takes as long as the sensor would (sim).
     timeout : float
@@ -49,6 +53,7 @@ class InstrumentSettings:
     blue: int = 12
     pwm_frequency: float = 100
     pwm_backend: str = "auto"
+    sync: str | None = None
     real_time: bool = False
     timeout: float = 30
     seed: int = 0
@@ -58,8 +63,14 @@ class InstrumentSettings:
     def __post_init__(self) -> None:
         check_exposure(self.exposure)
         _check_light((self.red, self.green, self.blue), self.pwm_backend)
+        _check_sync(self.sync)
         _check_within("pwm_frequency", self.pwm_frequency, 10_000)
         _check_within("timeout", self.timeout, A_DAY)
+
+
+def _check_sync(colour: str | None) -> None:
+    if colour is not None and colour not in COLOURS:
+        raise BadInput(f"There is no colour {colour!r} to be synchronised with.", f"Choose {', '.join(COLOURS)}.")
 
 
 def check_exposure(exposure: Exposure) -> None:

@@ -31,11 +31,15 @@ class Section(BaseModel):
 
 
 class Sensor(Section):
-    """``[sensor]``: gain 0.5 … 512; integration time is (atime + 1)(astep + 1) · 2.78 µs."""
+    """``[sensor]``: gain 0.5 … 512; integration time is (atime + 1)(astep + 1) · 2.78 µs.
+
+    ``sync`` is the colour whose pin is wired to the sensor's GPIO pin too.
+    """
 
     gain: FiniteFloat = 128
     atime: int = Field(100, ge=0, le=255)
     astep: int = Field(999, ge=0, le=65534)
+    sync: str | None = Field(None, pattern="^(red|green|blue)$")
 
 
 class Light(Section):
@@ -118,6 +122,7 @@ class Config(Section):
             blue=self.light.blue,
             pwm_frequency=self.light.frequency,
             pwm_backend=self.light.backend,
+            sync=self.sensor.sync,
             timeout=self.remote.timeout,
             seed=self.simulator.seed,
             begins=self.simulator.begins,

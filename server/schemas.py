@@ -45,9 +45,9 @@ class Reading(Answer):
     time: float = Field(description="seconds since the epoch, UTC")
     id: str
     device: str
-    gain: float | None = None
-    atime: int | None = None
-    astep: int | None = None
+    gain: float | dict[str, float] | None = Field(None, description="one, or one for each channel where they differ")
+    atime: int | dict[str, int] | None = None
+    astep: int | dict[str, int] | None = None
     saturated: list[str]
     elapsed: float
 

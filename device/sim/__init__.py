@@ -7,7 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
-from retrolux.device.bench import Bench
+from retrolux.device.bench import Bench, wire_of
 from retrolux.device.bus import ReopenableBus
 from retrolux.device.clock import Clock, FakeClock, RealClock
 from retrolux.device.light import PwmioLight
@@ -125,7 +125,10 @@ def open_sim(number: int, settings: InstrumentSettings, parts: Parts | None = No
     parts = parts or make_parts(number, clock, _scene(number, settings))
     bus = ReopenableBus(lambda: parts.bus)
     sensor = Sensor(load_driver(parts.clock), bus, parts.clock, settings.exposure, bus.reopen)
-    return Bench(f"sim:{number}" if number else "sim", PwmioLight(parts.pins), sensor, parts.clock)
+    name = f"sim:{number}" if number else "sim"
+    wire = wire_of(settings)
+    parts.chip.wired_to = wire.colour if wire else None
+    return Bench(name, PwmioLight(parts.pins), sensor, parts.clock, wire=wire)
 
 
 def _scene(number: int, settings: InstrumentSettings) -> Scene:

@@ -14,6 +14,8 @@ ENABLE, ATIME, WHOAMI, ASTATUS, DATA, STATUS2 = 0x80, 0x81, 0x92, 0x94, 0x95, 0x
 CFG0, CFG1, CFG6, ASTEP = 0xA9, 0xAA, 0xAF, 0xCA
 POWER, MEASURE, SMUX = 1 << 0, 1 << 1, 1 << 4  # bits of ENABLE
 LOW_BANK = 1 << 4  # bit of CFG0: 0x60 to 0x74 are registers and no RAM
+SYND_DATA, ITIME, CONFIG, EDGE, GPIO2 = 0x60, 0x63, 0x70, 0x72, 0xBE  # the first four in the low bank
+SYND, GPIO_IN = 3, 1 << 2  # INT_MODE of CONFIG (page 20), input enable of GPIO2
 WRITE_SMUX = 2  # command in bits 4:3 of CFG6
 VALID, SATURATED_ANALOGUE, SATURATED_DIGITAL = 1 << 6, 1 << 3, 1 << 4  # bits of STATUS2
 AUTOZERO = 0.015  # seconds after each start (page 39)
@@ -41,6 +43,8 @@ class Chip:
         Whether reading the data clears data-valid; the datasheet does not say.
     stuck_smux, stuck_data : bool
         Faults: the command never ends, the integration never ends.
+    wired_to : int or None
+        The colour whose pin the GPIO pin hears.
     """
 
     def __init__(self, unit: Unit, optics: Optics, clock: Clock) -> None:
@@ -48,6 +52,7 @@ class Chip:
         self.power_loss()
         self.valid_clears_on_read = True
         self.stuck_smux = self.stuck_data = False
+        self.wired_to: int | None = None
 
     def power_loss(self) -> None:
         """Forget everything, as a brown-out does, also in mid-integration; registers have their reset values then."""
@@ -62,6 +67,8 @@ class Chip:
         self._frames = 0
         self._latched = bytes(13)
         self._frame = bytes(13)
+        self._synchronised = bytes(16)
+        self._window: tuple[float, float] | None = None
 
     def write(self, register: int, value: int) -> None:
         """Write one register."""
@@ -75,6 +82,8 @@ class Chip:
     def read(self, register: int) -> int:
         """Read one register, with what reading does to the chip."""
         self._advance()
+        if SYND_DATA <= register < SYND_DATA + 16 and self.registers[CFG0] & LOW_BANK:
+            return self._synchronised[register - SYND_DATA]
         if register < 0x80:
             return self._bank()[register]
         if register == ASTATUS:
@@ -107,7 +116,7 @@ class Chip:
         if not measuring:
             self._started = None
         elif self._started is None:
-            self._started, self._frames = self._clock.monotonic(), 0
+            self._started, self._frames, self._window = self._clock.monotonic(), 0, None
             self.registers[STATUS2] &= ~(VALID | SATURATED_ANALOGUE | SATURATED_DIGITAL)
 
     def _advance(self) -> None:
@@ -117,6 +126,9 @@ class Chip:
             self.registers[ENABLE] &= ~SMUX
         if self._started is None or self.stuck_data:
             return
+        if self._low_bank[CONFIG] & 3 == SYND:
+            self._advance_synchronised(self._started, now)
+            return
         done = int((now - self._started) // (AUTOZERO + self.integration))
         if done > self._frames:
             first, self._frames = not self._frames, done
@@ -124,11 +136,27 @@ class Chip:
             if first:  # the driver's single channels read a new start's data without ASTATUS
                 self._latched = self._frame
 
-    def _integrate(self, begun: float) -> None:
-        flux = self._optics.flux(begun, self.integration)
+    def _advance_synchronised(self, started: float, now: float) -> None:
+        """Integrate once, from the first falling edge after the autozero over as many as EDGE says (page 21)."""
+        heard = self.wired_to if self.registers[GPIO2] & GPIO_IN else None
+        if self._frames or heard is None or now < started + AUTOZERO:
+            return
+        if self._window is None:
+            self._window = self._optics.falls(heard, started + AUTOZERO, self._low_bank[EDGE])
+        if self._window is not None and now >= self._window[1]:
+            begun, ended = self._window
+            self._frames = 1
+            self._integrate(begun, ended - begun)
+            steps = round((ended - begun) / (STEP * self._unit.clock)).to_bytes(3, "little")
+            self._synchronised = self._frame[:3] + steps + self._frame[3:]
+
+    def _integrate(self, begun: float, seconds: float | None = None) -> None:
+        flux = self._optics.flux(begun, seconds or self.integration)
         step = self.registers[CFG1] & 0x1F
         gain = self._unit.gains[GAINS[min(step, len(GAINS) - 1)]]
         steps = (self.registers[ATIME] + 1) * (self._astep() + 1)
+        if seconds is not None:
+            steps = round(seconds / (STEP * self._unit.clock))
         counts = [self._convert(adc, flux, gain) for adc in range(6)]
         analogue = any(c > OVERLOAD * steps for c in counts)
         digital = any(steps <= c <= OVERLOAD * steps or c >= FULL_SCALE for c in counts)

@@ -85,6 +85,11 @@ class Optics:
         self._seen = begun + seconds, self._waveform.settings
         return dict(zip(CHANNELS, (mean * seconds / REFERENCE.seconds).tolist(), strict=True))
 
+    def falls(self, colour: int, when: float, edges: int) -> tuple[float, float] | None:
+        """Return when a colour next goes off and when it has done so ``edges`` times more; None without pulses."""
+        first = self._waveform.falls(colour, when)
+        return None if first is None else (first, first + edges * self._waveform.period)
+
     def read_out(self, counts: float, gain: float) -> int:
         """Return a converter's count: shot noise, dark noise, rounding; never negative."""
         noise = self._unit.shot * gain / 128 * counts + self._unit.dark_counts**2

@@ -110,6 +110,20 @@ class Waveform:
         pulsed = (duty > 0) & (duty < 1)
         return np.asarray(np.clip(seen + pulsed * self._jitter(periods), 0.0, 1.0))
 
+    def falls(self, colour: int, when: float) -> float | None:
+        """Return when an output next goes off, true seconds; None where it has no pulses."""
+        self._notice_settings()
+        duty = np.array([output.fraction for output in self.outputs])
+        if not 0 < duty[colour] < 1:
+            return None
+        frequency, on = self._pulses.frequency, self._pulses.on(duty)[colour]
+        return when + float((on - self._phase - when * frequency) % 1) / frequency
+
+    @property
+    def period(self) -> float:
+        """Seconds from one pulse to the next."""
+        return 1 / self._pulses.frequency
+
     def _notice_settings(self) -> None:
         settings = sum(output.changes for output in self.outputs)
         if settings != self.settings:

@@ -62,11 +62,11 @@ def test_it_finds_the_light_of_an_unknown_unit(found: dict[str, Any]) -> None:
 
 
 def test_it_finds_what_the_pulses_lose(found: dict[str, Any]) -> None:
-    """What a pulse loses just below full duty, the step at full duty, to 15 µs."""
+    """What a pulse loses just below full duty, to 40 µs: this unit's beat is three times that of the fitted one."""
     truth = make_unit(5).pulses
     for k, colour in enumerate("RGB"):
         lost = found["pwm"]["ended_late"][colour] - found["pwm"]["begun_late"][colour]
-        assert lost == pytest.approx(truth.ended_late[k] - truth.begun_late[k], abs=15e-6), colour
+        assert lost == pytest.approx(truth.ended_late[k] - truth.begun_late[k], abs=40e-6), colour
 
 
 def test_it_finds_shot_noise_and_steadiness(found: dict[str, Any]) -> None:
