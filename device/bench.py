@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+from retrolux.device.automatic import AUTO, Automatic, read_automatically
 from retrolux.device.clock import Clock
 from retrolux.device.deadlines import Sync
 from retrolux.device.identity import new_id
@@ -11,7 +13,7 @@ from retrolux.device.instrument import Instrument
 from retrolux.device.light import Light
 from retrolux.device.measurement import Exposure, Measurement
 from retrolux.device.periods import periods_in, whole_periods
-from retrolux.device.sensor import Sensor
+from retrolux.device.sensor import Counts, Sensor
 from retrolux.device.settings import COLOURS, InstrumentSettings
 
 SHORTEST_PULSE = 0.005  # of a period: shorter ones may not be there, in software's steps of a hundredth
@@ -80,13 +82,13 @@ class Bench(Instrument):
         self._release = release
 
     def _do_measure(
-        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | None
+        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | Automatic | None
     ) -> Measurement:
         when, began = self._clock.time(), self._clock.monotonic()
         self._light.set(inputs)
-        asked = exposure or self._sensor.exposure
-        sync = self._wire.sync(inputs, asked) if self._wire else None
-        counts = self._sensor.read(channels, exposure, lambda: self._light.set(inputs), sync)
+        asked = exposure if isinstance(exposure, Exposure) else self._sensor.exposure
+        read = partial(self._read, inputs)
+        counts = read_automatically(read, channels, asked) if exposure == AUTO else read(channels, asked)
         self._light.off()
         made = set(counts.exposures.values())
         usual = made.pop() if len(made) == 1 else asked
@@ -101,6 +103,10 @@ class Bench(Instrument):
             saturated=counts.saturated,
             elapsed=round(self._clock.monotonic() - began, 6),
         )
+
+    def _read(self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure) -> Counts:
+        sync = self._wire.sync(inputs, exposure) if self._wire else None
+        return self._sensor.read(channels, exposure, lambda: self._light.set(inputs), sync)
 
     def _do_dark(self) -> None:
         self._light.off()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
+from retrolux.device.automatic import Automatic
 from retrolux.device.errors import BadInput, InstrumentClosed, UnknownChannel
 from retrolux.device.measurement import CHANNELS, INPUTS, Exposure, Measurement
 from retrolux.device.settings import check_exposure
@@ -28,7 +29,10 @@ class Instrument(ABC):
         self._closed = False
 
     def measure(
-        self, inputs: Sequence[float], channels: Iterable[str] | None = None, exposure: Exposure | None = None
+        self,
+        inputs: Sequence[float],
+        channels: Iterable[str] | None = None,
+        exposure: Exposure | Automatic | None = None,
     ) -> Measurement:
         """Set the light, read the sensor, make the light dark.
 
@@ -39,7 +43,8 @@ class Instrument(ABC):
         channels : iterable of str, optional
             Which channels to read; all ten by default.
         exposure : Exposure, optional
-            Gain and integration time of this reading alone; the instrument's own by default.
+            Gain and integration time of this reading alone, or :data:`~retrolux.device.automatic.AUTO`, by which each
+            channel gets its own; the instrument's own by default.
 
         Returns
         -------
@@ -57,7 +62,7 @@ class Instrument(ABC):
         """
         duties = self.checked_inputs(inputs)
         wanted = self.checked_channels(channels)
-        if exposure is not None:
+        if isinstance(exposure, Exposure):
             check_exposure(exposure)
         with self._one_at_a_time:
             self._refuse_if_closed()
@@ -132,7 +137,7 @@ class Instrument(ABC):
 
     @abstractmethod
     def _do_measure(
-        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | None
+        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | Automatic | None
     ) -> Measurement: ...
 
     @abstractmethod

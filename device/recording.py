@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterable, Sequence
 
+from retrolux.device.automatic import Automatic
 from retrolux.device.instrument import Instrument
 from retrolux.device.log import MeasurementLog
 from retrolux.device.measurement import Exposure, Measurement
@@ -27,7 +28,7 @@ class Recorder:
         self,
         inputs: Sequence[float],
         channels: Iterable[str] | None = None,
-        exposure: Exposure | None = None,
+        exposure: Exposure | Automatic | None = None,
         **extra: object,
     ) -> Measurement:
         """Measure and append; the reading is on disk when this returns.

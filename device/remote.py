@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit, urlunsplit
 
+from retrolux.device.automatic import Automatic
 from retrolux.device.errors import FixedExposure, RemoteError, UnknownDevice
 from retrolux.device.identity import new_id
 from retrolux.device.instrument import Instrument
@@ -41,7 +42,7 @@ class Remote(Instrument):
         self._is_retrolux: bool | None = None
 
     def _do_measure(
-        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | None
+        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | Automatic | None
     ) -> Measurement:
         when, began = time.time(), time.monotonic()
         record = self._ask_retrolux(inputs, channels, exposure) if self._is_retrolux is not False else None
@@ -52,10 +53,10 @@ class Remote(Instrument):
         return self._reading(record, channels, when, time.monotonic() - began)
 
     def _ask_retrolux(
-        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | None
+        self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | Automatic | None
     ) -> dict[str, Any] | None:
         asked = {"inputs": dict(zip(self.inputs, inputs, strict=True)), "channels": list(channels)}
-        body = json.dumps(asked | ({} if exposure is None else {"exposure": asdict(exposure)}))
+        body = json.dumps(asked | _as_json(exposure))
         request = urllib.request.Request(  # noqa: S310 - the factory lets only http and https in
             f"{self._url}/v1/measure", body.encode(), {"Content-Type": "application/json"} | self._headers
         )
@@ -133,6 +134,13 @@ class Remote(Instrument):
 
     def _do_close(self) -> None:
         """Do nothing: no connection is kept."""
+
+
+def _as_json(exposure: Exposure | Automatic | None) -> dict[str, Any]:
+    """Return the part of a request that says the exposure."""
+    if exposure is None:
+        return {}
+    return {"exposure": asdict(exposure) if isinstance(exposure, Exposure) else "auto"}
 
 
 def _exposure_of(record: dict[str, Any], channel: str) -> Exposure:

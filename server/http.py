@@ -6,11 +6,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from flask import Flask, Response, json, request
 from pydantic import BaseModel
 
+from retrolux.device.automatic import AUTO, Automatic
 from retrolux.device.log import read_records
 from retrolux.device.measurement import Exposure
 from retrolux.models import registry
@@ -79,8 +80,9 @@ class Front:
         names = self.laboratory.instrument.inputs
         if set(asked.inputs) != set(names):
             raise BadArgument(f"inputs: {', '.join(names)} are needed, each once.", "Give a duty from 0 to 1 for each.")
-        exposure = None if asked.exposure is None else Exposure(**asked.exposure.model_dump())
-        reading = self.laboratory.measure([asked.inputs[n] for n in names], asked.channels, exposure, origin="v1")
+        reading = self.laboratory.measure(
+            [asked.inputs[n] for n in names], asked.channels, _exposure(asked.exposure), origin="v1"
+        )
         return _answer(reading.to_record())
 
     def invert(self) -> Response:
@@ -183,3 +185,9 @@ def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str]
     return Response(
         json.dumps(document, sort_keys=False, allow_nan=False), status, fresh, content_type="application/json"
     )
+
+
+def _exposure(asked: schemas.ExposureRequest | Literal["auto"] | None) -> Exposure | Automatic | None:
+    if isinstance(asked, schemas.ExposureRequest):
+        return Exposure(**asked.model_dump())
+    return None if asked is None else AUTO

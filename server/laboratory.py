@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from retrolux.device.automatic import Automatic
 from retrolux.device.errors import InstrumentClosed
 from retrolux.device.factory import open_instrument
 from retrolux.device.instrument import Instrument
@@ -102,7 +103,7 @@ class Laboratory:
         self,
         inputs: Sequence[float],
         channels: Sequence[str] | None = None,
-        exposure: Exposure | None = None,
+        exposure: Exposure | Automatic | None = None,
         **extra: Any,  # noqa: ANN401 - JSON values
     ) -> Measurement:
         """Measure and log; the reading is on disk when this returns. See :meth:`Instrument.measure`."""

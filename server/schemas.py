@@ -34,7 +34,9 @@ class MeasureRequest(Request):
 
     inputs: dict[str, Duty] = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
     channels: list[str] | None = Field(None, description="channels to read; all ten by default")
-    exposure: ExposureRequest | None = Field(None, description="of this reading alone; the instrument's own by default")
+    exposure: ExposureRequest | Literal["auto"] | None = Field(
+        None, description="of this reading alone, or auto: each channel at its own; the instrument's own by default"
+    )
 
 
 class Reading(Answer):

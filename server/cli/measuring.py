@@ -7,6 +7,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from retrolux.device.automatic import AUTO
 from retrolux.device.measurement import INPUTS, Exposure, Measurement
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
@@ -26,6 +27,7 @@ log_file = click.option("-o", "--log", "log_path", type=click.Path(path_type=Pat
 @click.option("--gain", type=float, help="Of this reading: 0.5, 1, 2, 4 … 512.")
 @click.option("--atime", type=int, help="Of this reading: integration time is (atime + 1)(astep + 1) · 2.78 µs.")
 @click.option("--astep", type=int, help="Of this reading.")
+@click.option("--auto", is_flag=True, help="Read each channel at the gain at which its counts mean most.")
 @log_file
 @options.device_name
 @options.config_file
@@ -37,6 +39,7 @@ def measure(
     gain: float | None,
     atime: int | None,
     astep: int | None,
+    auto: bool,
     log_path: Path | None,
     device: str | None,
     config_path: Path | None,
@@ -45,7 +48,10 @@ def measure(
     """Set the light to the duties R G B (each 0 to 1), read the sensor, log the reading."""
     inputs = [options.number(name, text) for name, text in zip(INPUTS, duties, strict=True)]
     with Laboratory(options.configured(config_path, device, instrument=True), log_path) as lab:
-        reading = lab.measure(inputs, channels or None, _exposure(lab.settings.exposure, gain, atime, astep))
+        if auto and (gain, atime, astep) != (None, None, None):
+            raise BadArgument("Automatic exposure chooses gain and time itself.", "Leave --auto out, or the others.")
+        exposure = AUTO if auto else _exposure(lab.settings.exposure, gain, atime, astep)
+        reading = lab.measure(inputs, channels or None, exposure)
     if as_json:
         print_json(reading.to_record())
         return
@@ -66,8 +72,13 @@ def _reading_table(reading: Measurement) -> Table:
     table.show_lines = False
     table.add_column("channel")
     table.add_column("counts", justify="right")
+    if reading.exposures:
+        table.add_column("gain", justify="right")
+        table.add_column("ms", justify="right")
     for channel, counts in reading.outputs.items():
-        table.add_row(channel, f"{counts} saturated" if channel in reading.saturated else str(counts))
+        own = reading.exposures.get(channel, reading.exposure)
+        settings = [f"{own.gain:g}", f"{1000 * own.seconds:.1f}"] if reading.exposures and own else []
+        table.add_row(channel, f"{counts} saturated" if channel in reading.saturated else str(counts), *settings)
     return table
 
 

@@ -256,3 +256,14 @@ class TestOpenApi:
         content = document["paths"][path][method]["responses"]["200"]["content"]["application/json"]
         schema = content["schema"] | {"components": document["components"]}
         Draft202012Validator(schema).validate(answer.get_json())
+
+
+def test_a_reading_may_have_an_exposure_of_its_own_or_an_automatic_one(client: FlaskClient) -> None:
+    body = {"inputs": {"R": 0.5, "G": 1.0, "B": 0.02}}
+    own = client.post("/v1/measure", json=body | {"exposure": {"gain": 64, "atime": 49}}).get_json()
+    assert (own["gain"], own["atime"], own["astep"]) == (64, 49, 999)
+    auto = client.post("/v1/measure", json=body | {"exposure": "auto"}).get_json()
+    assert auto["gain"]["clear"] < auto["gain"]["415nm"]
+    assert auto["saturated"] == []
+    for wrong in ({"gain": 3}, "manual", {"gain": "64"}, {"speed": 1}):
+        assert client.post("/v1/measure", json=body | {"exposure": wrong}).status_code in {400, 422}

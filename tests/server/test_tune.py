@@ -87,3 +87,24 @@ def test_gain_ratios_that_cannot_be_are_refused(tmp_path: Path) -> None:
     assert calibrations.gain_ratios("sim") == {64.0: 0.5}
     assert calibrations.exposure("sim") == REFERENCE == Exposure()
     assert calibrations.exposure("pi") is None
+
+
+def test_automatic_exposure_is_shown_and_logged(cli: Cli) -> None:
+    done = cli("measure", "0.5", "1", "0.02", "--auto")
+    assert "gain" in done.out
+    assert "saturated" not in done.out
+    record = cli("measure", "0.5", "1", "0.02", "--auto", "--json").json
+    assert record["gain"]["clear"] < 128
+    refused = cli("measure", "0.5", "1", "0.02", "--auto", "--gain", "64")
+    assert refused.code == 2
+    assert "chooses gain and time itself" in refused.err
+
+
+def test_readings_of_automatic_exposure_can_be_fitted_once_tuned(cli: Cli) -> None:
+    for i in range(12):
+        duties = [str(round((i * k) % 12 / 12, 3)) for k in (1, 5, 7)]
+        assert cli("measure", *duties, "--auto", "-o", "auto.jsonl").code == 0
+    ask = ("invert", "515nm=16384", "--data", "auto.jsonl", "--model", "linear", "--json")
+    assert "gain" in cli(*ask).err  # nobody knows the gain steps yet
+    assert cli("tune").code == 0
+    assert cli(*ask).code == 0
