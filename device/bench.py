@@ -104,6 +104,9 @@ class Bench(Instrument):
             elapsed=round(self._clock.monotonic() - began, 6),
         )
 
+    def _knows_exposure(self, exposure: Exposure | Automatic | None) -> bool:
+        return self._wire is None and super()._knows_exposure(exposure)  # edges end a window when they come
+
     def _read(self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure) -> Counts:
         sync = self._wire.sync(inputs, exposure) if self._wire else None
         return self._sensor.read(channels, exposure, lambda: self._light.set(inputs), sync)

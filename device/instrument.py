@@ -4,6 +4,7 @@ import math
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,6 +34,7 @@ class Instrument(ABC):
         inputs: Sequence[float],
         channels: Iterable[str] | None = None,
         exposure: Exposure | Automatic | None = None,
+        dark: str | None = None,
     ) -> Measurement:
         """Set the light, read the sensor, make the light dark.
 
@@ -45,6 +47,8 @@ class Instrument(ABC):
         exposure : Exposure, optional
             Gain and integration time of this reading alone, or :data:`~retrolux.device.automatic.AUTO`, by which each
             channel gets its own; the instrument's own by default.
+        dark : str, optional
+            ``before`` or ``after``: also read with the light off then, each channel at the same exposure.
 
         Returns
         -------
@@ -64,12 +68,53 @@ class Instrument(ABC):
         wanted = self.checked_channels(channels)
         if isinstance(exposure, Exposure):
             check_exposure(exposure)
+        self._check_dark(dark, exposure)
         with self._one_at_a_time:
             self._refuse_if_closed()
             try:
-                return self._do_measure(duties, wanted, exposure)
+                return self._with_dark(duties, wanted, exposure, dark)
             finally:
                 self._do_dark()
+
+    def _check_dark(self, dark: str | None, exposure: Exposure | Automatic | None) -> None:
+        if dark not in {None, "before", "after"}:
+            raise BadInput(f"There is no dark frame {dark!r}.", "Ask for one before or after.")
+        if dark == "before" and not self._knows_exposure(exposure):
+            raise BadInput(
+                "The exposure is not known before the reading is made, and a dark frame needs the same.",
+                "Ask for the dark frame after it.",
+            )
+
+    def _with_dark(
+        self,
+        inputs: tuple[float, ...],
+        channels: tuple[str, ...],
+        exposure: Exposure | Automatic | None,
+        dark: str | None,
+    ) -> Measurement:
+        """Measure, with the dark frame that is asked for; the light is off in it by its duties."""
+        night = (0.0,) * len(self.inputs)
+        before = self._do_measure(night, channels, exposure) if dark == "before" else None
+        reading = self._do_measure(inputs, channels, exposure)
+        if before is not None:
+            return replace(reading, dark=before.outputs)
+        if dark == "after" and self._knows_exposure(exposure):
+            return replace(reading, dark=self._do_measure(night, channels, exposure).outputs)
+        if dark == "after":
+            return replace(reading, dark=self._dark_like(reading))
+        return reading
+
+    def _dark_like(self, reading: Measurement) -> dict[str, int]:
+        """Return counts in the dark, each channel at the exposure that it has in a reading."""
+        night, out = (0.0,) * len(self.inputs), dict[str, int]()
+        for exposure in dict.fromkeys(reading.exposure_of(c) for c in reading.outputs):
+            group = tuple(c for c in reading.outputs if reading.exposure_of(c) == exposure)
+            out |= self._do_measure(night, group, exposure).outputs
+        return {c: out[c] for c in reading.outputs}
+
+    def _knows_exposure(self, exposure: Exposure | Automatic | None) -> bool:
+        """Return whether the exposure of a reading is known before it is made."""
+        return not isinstance(exposure, Automatic)
 
     def checked_inputs(self, inputs: Sequence[float]) -> tuple[float, ...]:
         """Return the duties as floats, or raise BadInput; nothing moves."""

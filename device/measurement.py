@@ -48,6 +48,26 @@ REFERENCE = Exposure()
 
 
 @dataclass(frozen=True, slots=True)
+class Ambient:
+    """What is known of the ambient light of a reading.
+
+    Attributes
+    ----------
+    counts : mapping of str to float
+        Counts of the channels at the reference exposure, by nominal gains.
+    by : str
+        ``dark``: measured in a dark frame of this reading; ``estimate``: what the light does not explain in this
+        and the latest readings; ``last dark``: of an earlier dark frame.
+    age : float
+        Seconds since what it rests on was measured.
+    """
+
+    counts: Mapping[str, float]
+    by: str
+    age: float
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """A reading as it was made, never altered afterwards.
 
@@ -67,6 +87,10 @@ class Measurement:
         The sensor's settings; None where an older record does not say.
     exposures : mapping of str to Exposure
         Those of the channels that were read at others.
+    dark : mapping of str to int, optional
+        Raw counts with the light off, immediately before or after, each channel at the same exposure.
+    ambient : Ambient, optional
+        The ambient light meanwhile, where something is known of it.
     saturated : tuple of str
         Channels at their ceiling.
     elapsed : float
@@ -90,6 +114,8 @@ class Measurement:
     saturated: tuple[str, ...]
     elapsed: float
     exposures: Mapping[str, Exposure] = field(default_factory=dict)
+    dark: Mapping[str, int] | None = None
+    ambient: "Ambient | None" = None
 
     def to_record(self) -> dict[str, Any]:
         """Return the log's form of this reading, ready for ``json.dumps``."""
@@ -97,7 +123,16 @@ class Measurement:
         record |= {"v": RECORD_VERSION, "id": self.id, "device": self.device}
         if self.exposure is not None:
             record |= {name: self._setting(name) for name in ("gain", "atime", "astep")}
-        return record | {"saturated": list(self.saturated), "elapsed": self.elapsed}
+        record |= {"saturated": list(self.saturated), "elapsed": self.elapsed}
+        if self.dark is not None:
+            record["dark"] = dict(self.dark)
+        if self.ambient is not None:
+            record["ambient"] = {"out": dict(self.ambient.counts), "by": self.ambient.by, "age": self.ambient.age}
+        return record
+
+    def exposure_of(self, channel: str) -> Exposure | None:
+        """Return the exposure that a channel was read at."""
+        return self.exposures.get(channel, self.exposure)
 
     def _setting(self, name: str) -> Any:  # noqa: ANN401 - a number, or one for each channel
         """Return gain, atime or astep: one number, or one for each channel where they differ."""

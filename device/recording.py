@@ -2,10 +2,12 @@
 
 import threading
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from retrolux.device.ambient import KEPT, AmbientTracker
 from retrolux.device.automatic import Automatic
 from retrolux.device.instrument import Instrument
-from retrolux.device.log import MeasurementLog
+from retrolux.device.log import MeasurementLog, latest_records
 from retrolux.device.measurement import Exposure, Measurement
 
 
@@ -23,18 +25,27 @@ class Recorder:
         self.instrument = instrument
         self.log = log
         self._one_at_a_time = threading.Lock()
+        self._ambient = AmbientTracker()
+        name = instrument.name
+        own = (r for r in latest_records(log.path, KEPT) if str(r.get("device", "")).split(" (")[0] == name)
+        self._ambient.recall(own)
 
     def measure(
         self,
         inputs: Sequence[float],
         channels: Iterable[str] | None = None,
         exposure: Exposure | Automatic | None = None,
+        dark: str | None = None,
         **extra: object,
     ) -> Measurement:
         """Measure and append; the reading is on disk when this returns.
 
+        What is known of the ambient light, from dark frames or the latest readings, rides along with it.
+
         Parameters
         ----------
+        dark : str, optional
+            ``before`` or ``after``: a dark frame then; see :meth:`Instrument.measure`.
         extra
             Further keys of the record, such as the run that the reading belongs to.
 
@@ -47,7 +58,8 @@ class Recorder:
         """
         with self._one_at_a_time:
             self.log.check()
-            reading = self.instrument.measure(inputs, channels, exposure)
+            reading = self.instrument.measure(inputs, channels, exposure, dark)
+            reading = replace(reading, ambient=self._ambient.see(reading))
             self.log.add(reading, extra)
             return reading
 

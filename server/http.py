@@ -81,7 +81,7 @@ class Front:
         if set(asked.inputs) != set(names):
             raise BadArgument(f"inputs: {', '.join(names)} are needed, each once.", "Give a duty from 0 to 1 for each.")
         reading = self.laboratory.measure(
-            [asked.inputs[n] for n in names], asked.channels, _exposure(asked.exposure), origin="v1"
+            [asked.inputs[n] for n in names], asked.channels, _exposure(asked.exposure), asked.dark, origin="v1"
         )
         return _answer(reading.to_record())
 

@@ -104,10 +104,11 @@ class Laboratory:
         inputs: Sequence[float],
         channels: Sequence[str] | None = None,
         exposure: Exposure | Automatic | None = None,
+        dark: str | None = None,
         **extra: Any,  # noqa: ANN401 - JSON values
     ) -> Measurement:
-        """Measure and log; the reading is on disk when this returns. See :meth:`Instrument.measure`."""
-        return self.recorder.measure(inputs, channels, exposure, **extra)
+        """Measure and log; the reading is on disk when this returns. See :meth:`Recorder.measure`."""
+        return self.recorder.measure(inputs, channels, exposure, dark, **extra)
 
     @property
     def gain_ratios(self) -> dict[float, float] | None:

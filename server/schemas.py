@@ -37,6 +37,15 @@ class MeasureRequest(Request):
     exposure: ExposureRequest | Literal["auto"] | None = Field(
         None, description="of this reading alone, or auto: each channel at its own; the instrument's own by default"
     )
+    dark: Literal["before", "after"] | None = Field(None, description="also read with the light off, then")
+
+
+class AmbientAnswer(Answer):
+    """What is known of the ambient light of a reading."""
+
+    out: dict[str, Count]
+    by: Literal["dark", "estimate", "last dark"] = Field(description="dark: measured for this reading")
+    age: float = Field(description="seconds since what it rests on was measured")
 
 
 class Reading(Answer):
@@ -52,6 +61,8 @@ class Reading(Answer):
     astep: int | dict[str, int] | None = None
     saturated: list[str]
     elapsed: float
+    dark: dict[str, int] | None = Field(None, description="raw counts with the light off, at the same exposures")
+    ambient: AmbientAnswer | None = None
 
 
 class ClaudeLightReading(BaseModel):

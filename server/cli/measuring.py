@@ -1,5 +1,6 @@
 """``retrolux measure`` and ``retrolux collect``."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ log_file = click.option("-o", "--log", "log_path", type=click.Path(path_type=Pat
 @click.option("--gain", type=float, help="Of this reading: 0.5, 1, 2, 4 … 512.")
 @click.option("--atime", type=int, help="Of this reading: integration time is (atime + 1)(astep + 1) · 2.78 µs.")
 @click.option("--astep", type=int, help="Of this reading.")
+@click.option("--dark", type=click.Choice(["before", "after"]), help="Also read with the light off, then.")
 @click.option("--auto", is_flag=True, help="Read each channel at the gain at which its counts mean most.")
 @log_file
 @options.device_name
@@ -40,6 +42,7 @@ def measure(
     atime: int | None,
     astep: int | None,
     auto: bool,
+    dark: str | None,
     log_path: Path | None,
     device: str | None,
     config_path: Path | None,
@@ -51,12 +54,15 @@ def measure(
         if auto and (gain, atime, astep) != (None, None, None):
             raise BadArgument("Automatic exposure chooses gain and time itself.", "Leave --auto out, or the others.")
         exposure = AUTO if auto else _exposure(lab.settings.exposure, gain, atime, astep)
-        reading = lab.measure(inputs, channels or None, exposure)
+        reading = lab.measure(inputs, channels or None, exposure, dark)
     if as_json:
         print_json(reading.to_record())
         return
     print_table(_reading_table(reading))
     say(f"logged in {lab.log_path}")
+
+
+AMBIENT = {"dark": "ambient, measured", "estimate": "ambient, estimated", "last dark": "ambient, measured before"}
 
 
 def _exposure(usual: Exposure, gain: float | None, atime: int | None, astep: int | None) -> Exposure | None:
@@ -72,13 +78,18 @@ def _reading_table(reading: Measurement) -> Table:
     table.show_lines = False
     table.add_column("channel")
     table.add_column("counts", justify="right")
+    if reading.ambient:
+        table.add_column(AMBIENT[reading.ambient.by], justify="right")
     if reading.exposures:
         table.add_column("gain", justify="right")
         table.add_column("ms", justify="right")
     for channel, counts in reading.outputs.items():
-        own = reading.exposures.get(channel, reading.exposure)
+        own = reading.exposure_of(channel)
+        ambient = [f"{reading.ambient.counts.get(channel, math.nan):.0f}"] if reading.ambient else []
         settings = [f"{own.gain:g}", f"{1000 * own.seconds:.1f}"] if reading.exposures and own else []
-        table.add_row(channel, f"{counts} saturated" if channel in reading.saturated else str(counts), *settings)
+        table.add_row(
+            channel, f"{counts} saturated" if channel in reading.saturated else str(counts), *ambient, *settings
+        )
     return table
 
 

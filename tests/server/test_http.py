@@ -267,3 +267,11 @@ def test_a_reading_may_have_an_exposure_of_its_own_or_an_automatic_one(client: F
     assert auto["saturated"] == []
     for wrong in ({"gain": 3}, "manual", {"gain": "64"}, {"speed": 1}):
         assert client.post("/v1/measure", json=body | {"exposure": wrong}).status_code in {400, 422}
+
+
+def test_a_reading_may_have_a_dark_frame(client: FlaskClient) -> None:
+    body = {"inputs": {"R": 0.5, "G": 0.5, "B": 0.5}, "dark": "after"}
+    reading = client.post("/v1/measure", json=body).get_json()
+    assert reading["ambient"]["by"] == "dark"
+    assert reading["dark"]["515nm"] < reading["out"]["515nm"] / 10
+    assert client.post("/v1/measure", json=body | {"dark": "sometimes"}).status_code == 422

@@ -108,3 +108,13 @@ def test_readings_of_automatic_exposure_can_be_fitted_once_tuned(cli: Cli) -> No
     assert "gain" in cli(*ask).err  # nobody knows the gain steps yet
     assert cli("tune").code == 0
     assert cli(*ask).code == 0
+
+
+def test_a_dark_frame_by_command_line(cli: Cli) -> None:
+    done = cli("measure", "0.5", "0.5", "0.5", "--dark", "after")
+    assert "ambient, measured" in done.out
+    record = cli("measure", "0.5", "0.5", "0.5", "--dark", "before", "--json").json
+    assert record["dark"]["515nm"] < record["out"]["515nm"] / 10
+    refused = cli("measure", "0.5", "0.5", "0.5", "--dark", "before", "--auto")
+    assert refused.code == 2
+    assert "after it" in refused.err
