@@ -56,31 +56,33 @@ def scales(settings: Iterable[Setting], gain_ratios: Mapping[float, float] | Non
     ----------
     gain_ratios : mapping of float to float, optional
         Measured gain relative to that of nominal gain 128; without it the nominal gains are taken, which is right for
-        one setting only: the steps are not exact (128×/64× = 1.8–2.1, datasheet page 37).
+        one gain only: the steps are not exact (128×/64× = 1.8–2.1, datasheet page 37). Times are: the sensor counts
+        them by one oscillator.
 
     Raises
     ------
     MixedSettings
-        For several settings without a ratio for each of their gains.
+        For several gains without a ratio for each of them.
     """
     present = set(settings)
-    if gain_ratios is None and len(present) > 1:
+    gains = {s.gain for s in present}
+    if gain_ratios is None and len(gains) > 1:
         raise MixedSettings(
-            f"The readings mix settings: {_listed(present)}.",
-            "Use readings of one setting, or calibrate the gain steps and give their ratios.",
+            f"The readings mix gains: {_listed(present)}.",
+            "Use readings of one gain, or calibrate the gain steps: retrolux tune.",
         )
-    return {s: _gain_ratio(s, gain_ratios, len(present)) * s.steps / REFERENCE.steps for s in present}
+    return {s: _gain_ratio(s, gain_ratios, len(gains)) * s.steps / REFERENCE.steps for s in present}
 
 
-def _gain_ratio(setting: Setting, ratios: Mapping[float, float] | None, n_settings: int) -> float:
+def _gain_ratio(setting: Setting, ratios: Mapping[float, float] | None, n_gains: int) -> float:
     known = {128.0: 1.0} | {float(gain): float(ratio) for gain, ratio in (ratios or {}).items()}
     if setting.gain in known:
         return known[setting.gain]
-    if n_settings == 1:
+    if n_gains == 1:
         return setting.gain / REFERENCE.gain
     raise MixedSettings(
-        f"The readings mix settings, and gain {setting.gain:g} has no calibrated ratio.",
-        "Calibrate this gain step, or use readings of one setting.",
+        f"The readings mix gains, and gain {setting.gain:g} has no calibrated ratio.",
+        "Calibrate this gain step, or use readings of one gain.",
     )
 
 

@@ -129,3 +129,8 @@ def test_rows_and_outputs_are_chosen():
 def test_the_conversion_is_proportional_to_gain_and_time(gain, atime, astep):
     data = Dataset.from_records([record(gain=gain, atime=atime, astep=astep)])
     assert data.outputs[0, 0] * gain * (atime + 1) * (astep + 1) == pytest.approx(1000 * 128 * 101 * 1000)
+
+
+def test_times_alone_may_be_mixed_for_the_sensor_counts_them() -> None:
+    mixed = [record(), record(astep=1999)]
+    assert Dataset.from_records(mixed).outputs[:, 0] == pytest.approx([1000, 500], rel=1e-3)

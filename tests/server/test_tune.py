@@ -118,3 +118,15 @@ def test_a_dark_frame_by_command_line(cli: Cli) -> None:
     refused = cli("measure", "0.5", "0.5", "0.5", "--dark", "before", "--auto")
     assert refused.code == 2
     assert "after it" in refused.err
+
+
+def test_readings_from_edge_to_edge_are_fitted_and_played_back(cli: Cli, home: Path) -> None:
+    """Their times differ from reading to reading, as far as the light's pulses do."""
+    (home / "retrolux.toml").write_text('[sensor]\nsync = "green"\n')
+    assert cli("collect", "-n", "20", "-o", "log.jsonl").code == 0
+    done = cli("invert", "515nm=16384", "--data", "log.jsonl", "--model", "linear", "--verify", "--json")
+    assert done.code == 0
+    pulsed = [r for r in read_records(home / "log.jsonl") if 0.01 < r["in"][1] < 0.99]
+    windows = {(r["atime"] + 1) * (r["astep"] + 1) * 2.78e-6 for r in pulsed}
+    assert min(windows) == pytest.approx(0.25, rel=1e-3)
+    assert max(windows) == pytest.approx(0.25, rel=1e-3)
