@@ -18,10 +18,9 @@ _WEIGHTS = {"445nm": 8.0, "480nm": 8.0, "515nm": 10.0, "590nm": 8.0, "630nm": 8.
 
 @dataclass(frozen=True)
 class Bursts:
-    """Bursts of five readings of 515 nm at one green duty; shapes (n,), (n, 5) and (n, 5)."""
+    """Bursts of five readings of 515 nm at one green duty; shapes (n,) and (n, 5)."""
 
     duty: Array
-    times: Array
     counts: Array
 
 
@@ -30,9 +29,7 @@ def as_bursts(duty: Array, times: Array, counts: Array) -> Bursts:
     starts = [0] + [i for i in range(1, len(duty)) if duty[i] != duty[i - 1] or times[i] - times[i - 1] > 60]
     fives = [slice(a, a + 5) for a, b in zip(starts, [*starts[1:], len(duty)], strict=True) if b - a >= 5]
     good = [s for s in fives if counts[s].min() >= 0 and counts[s].max() < 65535]
-    return Bursts(
-        np.array([duty[s.start] for s in good]), np.array([times[s] for s in good]), np.array([counts[s] for s in good])
-    )
+    return Bursts(np.array([duty[s.start] for s in good]), np.array([counts[s] for s in good]))
 
 
 def beat_covariance(on: Array, periods: float) -> Array:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from retrolux.device.measurement import FULL_SCALE
-from retrolux.device.sim.spectra import PASSBANDS, sensitivity
+from retrolux.device.sim.spectra import PASSBANDS, heated, sensitivity
+from retrolux.device.sim.unit import on_with_late_pulses
 
 Array = NDArray[np.float64]
 FREQUENCY = 100.0  # Hz, of Claude-Light's PWM
@@ -59,8 +60,7 @@ def as_readings(rows: list[dict[str, object]], inputs: Array, counts: Array, tim
 
 def on_fraction(inputs: Array, late: Array) -> Array:
     """Return (d + a) / (1 + b) for 0 < d < 1; ``late`` is a, b of each colour, shape (3, 2)."""
-    pulsed = (inputs + late[:, 0]) / (1 + late[:, 1])
-    return np.where((inputs > 0) & (inputs < 1), pulsed, inputs)
+    return on_with_late_pulses(inputs, late[:, 0], late[:, 1])
 
 
 def fit_pulses(readings: Readings) -> Array:
@@ -80,7 +80,7 @@ def fit_cells(readings: Readings, late: Array) -> tuple[Array, Array]:
     """Return counts at full duty and their relative curvature by heat, each of shape (10, 3)."""
     on = on_fraction(readings.inputs, late)
     table = np.hstack([on, on**2, readings.nuisance])
-    found = np.array([_solve(table, column)[:6] for column in readings.counts.T])
+    found = np.array([solve(table, column)[:6] for column in readings.counts.T])
     return found[:, :3] + found[:, 3:], found[:, 3:] / found[:, :3]
 
 
@@ -89,7 +89,7 @@ def refit_counts(readings: Readings, late: Array, curvature: Array) -> Array:
     on, out = on_fraction(readings.inputs, late), []
     nuisance = readings.nuisance
     for bend, column in zip(curvature, readings.counts.T, strict=True):
-        out.append(_solve(np.hstack([on * (1 + bend * on) / (1 + bend), nuisance]), column)[:3])
+        out.append(solve(np.hstack([heated(on, bend), nuisance]), column)[:3])
     return np.array(out)
 
 
@@ -122,11 +122,12 @@ def fit_spectrum(counts: Array, responsivity: Array, start: float) -> tuple[floa
     return float(found[0]), float(found[1])
 
 
-def _solve(table: Array, column: Array) -> Array:
+def solve(table: Array, column: Array) -> Array:
+    """Return the least-squares coefficients of a column whose unknown values are NaN."""
     known = ~np.isnan(column)
     return np.asarray(np.linalg.lstsq(table[known], column[known], rcond=None)[0])
 
 
 def _residual(table: Array, column: Array) -> Array:
     known = ~np.isnan(column)
-    return np.asarray((column - table @ _solve(table, column))[known])
+    return np.asarray((column - table @ solve(table, column))[known])

@@ -12,8 +12,8 @@ Array = NDArray[np.float64]
 SUN = CHANNELS.index("680nm")  # sees daylight, and hardly the light
 LAMP = CHANNELS.index("590nm")
 LAMP_LIT = 1.3  # a lamp is on where 590 nm is so much stronger against 680 nm than usual
-MEMORY = 4 * 3600.0  # seconds over which weather forgets; the sittings are too few to tell
 BURST_STEP = 0.8  # seconds from reading to reading within a burst
+MEMORY = 4 * 3600.0  # seconds over which weather forgets; the sittings are too few to tell
 LAMP_SECONDS = 3600.0  # likewise
 
 
@@ -45,7 +45,7 @@ def lamp_of(residual: Array, sittings: NDArray[np.int64]) -> Array:
 def fit_weather(readings: Readings, residual: Array, quick: Array) -> tuple[dict[str, Array], dict[str, float]]:
     """Return spectra by name, each (10,), and the numbers of :class:`Weather`.
 
-    ``quick`` is the relative scatter of daylight within bursts, as :func:`fit_noise.fit_bursts` gives it.
+    ``quick`` is the relative scatter of daylight within bursts, as :func:`fit_noise.unrest_of_daylight` gives it.
     """
     offsets = offsets_of(residual, readings.sittings)
     when = np.array([readings.times[readings.sittings == i].mean() for i in range(len(offsets))])

@@ -19,7 +19,7 @@ from retrolux.device.measurement import CHANNELS, INPUTS
 from retrolux.device.sim import fit_noise as noise
 from retrolux.device.sim import fit_response as response
 from retrolux.device.sim.fit_weather import fit_weather
-from retrolux.device.sim.spectra import PASSBANDS, passband_shares, sensitivity
+from retrolux.device.sim.spectra import PASSBANDS, heated, passband_shares, sensitivity
 from retrolux.device.sim.sun import daylight
 
 Array = NDArray[np.float64]
@@ -78,7 +78,7 @@ def _readings(rows: list[dict[str, Any]]) -> response.Readings:
 
 def _residual(readings: response.Readings, late: Array, counts: Array, bend: Array) -> Array:
     on = response.on_fraction(readings.inputs, late)[:, None, :]
-    return np.asarray(readings.counts - (counts * on * (1 + bend * on) / (1 + bend)).sum(axis=2))
+    return np.asarray(readings.counts - (counts * heated(on, bend)).sum(axis=2))
 
 
 def _responsivity(sun: Array) -> Array:
@@ -90,10 +90,9 @@ def _responsivity(sun: Array) -> Array:
 
 def _jitter(readings: response.Readings, late: Array, counts: Array, bend: Array) -> tuple[Array, float]:
     residual = _residual(readings, late, counts, bend)
-    for c in range(len(CHANNELS)):  # what time explains within a sitting is no noise
-        known = ~np.isnan(residual[:, c])
-        nuisance = readings.nuisance
-        residual[known, c] -= nuisance[known] @ np.linalg.lstsq(nuisance[known], residual[known, c], rcond=None)[0]
+    nuisance = readings.nuisance
+    # what time explains within a sitting is no noise
+    residual -= np.column_stack([nuisance @ response.solve(nuisance, column) for column in residual.T])
     errors = noise.duty_errors(residual, counts)
     night = np.array([daylight(t) == 0 for t in readings.times])
     return noise.fit_jitter(readings, errors, late, night)
@@ -114,7 +113,7 @@ def _rounded(**values: float) -> dict[str, float]:
 
 
 def _round(value: float) -> float:
-    return float(f"{value:.5g}")
+    return round(float(f"{value:.5g}"), 12) + 0.0  # what is zero but for rounding is zero
 
 
 def _before(rows: list[dict[str, Any]], until: date | None, without: date | None) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from retrolux.device.errors import LogUnreadable
 from retrolux.device.measurement import CHANNELS, FULL_SCALE
 from retrolux.device.sim.ambient import Given
+from retrolux.device.sim.spectra import heated
 from retrolux.device.sim.unit import Unit
 
 Array = NDArray[np.float64]
@@ -80,8 +81,7 @@ def _light_noise(duty: Array, unit: Unit) -> Array:
 
 
 def _light(unit: Unit, duty: Array) -> Array:
-    on, bend = unit.pulses.on(duty), unit.leds.curvature
-    return np.asarray((unit.leds.counts * on * (1 + bend * on) / (1 + bend)).sum(axis=1))
+    return np.asarray((unit.leds.counts * heated(unit.pulses.on(duty), unit.leds.curvature)).sum(axis=1))
 
 
 def _mean(column: Array) -> float:

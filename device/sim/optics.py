@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from retrolux.device.measurement import CHANNELS, REFERENCE
 from retrolux.device.sim.ambient import Ambient
 from retrolux.device.sim.pwm import Waveform
+from retrolux.device.sim.spectra import heated
 from retrolux.device.sim.unit import Leds, Unit
 
 Array = NDArray[np.float64]
@@ -28,9 +29,8 @@ class Emission:
 
     def counts(self, on: Array) -> Array:
         """Return counts of the ten channels at the reference exposure for LEDs on this part of a window, (3,)."""
-        heated = on * (1 + self._curvature * on) / (1 + self._curvature)
         loss = 1 - self._leds.warm_up * self._heat
-        return np.asarray((self._leds.counts * heated) @ loss)
+        return np.asarray((self._leds.counts * heated(on, self._curvature)) @ loss)
 
     def pass_time(self, seconds: float, on: Array) -> None:
         """Let the LEDs warm towards what they are driven at, or cool where it is zero."""

@@ -61,6 +61,11 @@ def sensitivity(peaks: Array, widths: Array, shares: Array) -> Array:
     return np.asarray(shares * slope)
 
 
+def heated(on: Array, curvature: Array) -> Array:
+    """Return the light of LEDs that are on this part of the time, relative to full duty, as their own heat bends it."""
+    return np.asarray(on * (1 + curvature * on) / (1 + curvature))
+
+
 def passband_shares(counts: Array, peaks: Array, widths: Array, responsivity: Array) -> Array:
     """Return the part of each LED's counts that its Gaussian spectrum explains, 0 … 1, shape (10, n_leds).
 

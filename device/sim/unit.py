@@ -61,6 +61,11 @@ class Leds:
         return replace(self, counts=self.counts * strengths * cells * seen, peaks=self.peaks + shifts)
 
 
+def on_with_late_pulses(duty: Array, begun: Array, ended: Array) -> Array:
+    """Return the fraction of a period in which outputs are on whose pulses and periods are late, both in periods."""
+    return np.where((duty > 0) & (duty < 1), np.clip((duty + begun) / (1 + ended), 0, 1), duty)
+
+
 @dataclass(frozen=True)
 class Pulses:
     """What a PWM output makes of the duty that it is told.
@@ -87,8 +92,7 @@ class Pulses:
     def on(self, duty: Array) -> Array:
         """Return the fraction of a period in which each output is on, shape (3,)."""
         f = self.frequency
-        pulsed = (duty + self.begun_late * f) / (1 + self.ended_late * f)
-        return np.where((duty > 0) & (duty < 1), np.clip(pulsed, 0, 1), duty)
+        return on_with_late_pulses(duty, self.begun_late * f, self.ended_late * f)
 
 
 @dataclass(frozen=True)
