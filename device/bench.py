@@ -1,7 +1,7 @@
 """A light and a sensor on this machine, real or emulated."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -116,7 +116,7 @@ class Bench(Instrument):
 
     def _do_status(self) -> dict[str, Any]:
         e = self._sensor.exposure
-        return {"exposure": {"gain": e.gain, "atime": e.atime, "astep": e.astep, "seconds": round(e.seconds, 6)}}
+        return {"exposure": asdict(e) | {"seconds": round(e.seconds, 6)}}
 
     def _do_time(self) -> float:
         return self._clock.time()

@@ -133,7 +133,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, 1):
-                record = _parse(line)
+                record = parse_line(line)
                 if record is not None:
                     yield number, record
                 elif line.endswith(b"\n") or not _is_torn(line):
@@ -147,7 +147,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         raise LogUnreadable(f"{path} cannot be read: {error.strerror}.", "Name a readable log.") from error
 
 
-def _parse(line: bytes) -> dict[str, Any] | None:
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """Return a line's object; None where it is no JSON object of finite numbers."""
     try:
         record = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):  # also UnicodeDecodeError
@@ -233,7 +234,7 @@ def _repair(file: int) -> Repair | None:
     tail, start = _last_line(file, end)
     if not tail:
         return None
-    if _parse(tail) is not None:
+    if parse_line(tail) is not None:
         os.pwrite(file, b"\n", end)
         dropped = b""
     else:

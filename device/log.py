@@ -1,7 +1,6 @@
 """The measurement log: append-only JSON Lines in the form of the record."""
 
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -9,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from retrolux.device.errors import LogUnreadable
-from retrolux.device.jsonl import JsonLines, read_lines
+from retrolux.device.jsonl import JsonLines, parse_line, read_lines
 from retrolux.device.measurement import Measurement
+
+TAIL = 1 << 17  # bytes of a log's end in which its latest readings are looked for
 
 
 class MeasurementLog(JsonLines):
@@ -46,26 +47,15 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     return records
 
 
-TAIL = 1 << 17  # bytes of a log's end in which its latest readings are looked for
-
-
 def latest_records(path: Path, n: int) -> list[dict[str, Any]]:
     """Return up to n of a log's last records, oldest first, without reading it all; what is no record is left out."""
     with contextlib.suppress(OSError), path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - TAIL, 0))
         lines = file.read().split(b"\n")[1 if size > TAIL else 0 :]
-        found = [record for line in lines if (record := _parsed(line)) is not None]
+        found = [record for line in lines if (record := parse_line(line)) and _wrong(record) is None]
         return found[-n:]
     return []
-
-
-def _parsed(line: bytes) -> dict[str, Any] | None:
-    with contextlib.suppress(ValueError, RecursionError):
-        record = json.loads(line)
-        if isinstance(record, dict) and _wrong(record) is None:
-            return record
-    return None
 
 
 def _wrong(record: Mapping[str, Any]) -> str | None:

@@ -13,6 +13,9 @@ CHANNELS = ("415nm", "445nm", "480nm", "515nm", "555nm", "590nm", "630nm", "680n
 FULL_SCALE = 65535
 """Largest count of a channel (AS7341 datasheet page 32)."""
 
+STEP = 2.78e-6
+"""Seconds of one step of the integration time, nominal (AS7341 datasheet page 32)."""
+
 RECORD_VERSION = 1
 
 
@@ -35,7 +38,7 @@ class Exposure:
     @property
     def seconds(self) -> float:
         """Nominal integration time in seconds."""
-        return (self.atime + 1) * (self.astep + 1) * 2.78e-6
+        return (self.atime + 1) * (self.astep + 1) * STEP
 
     @property
     def ceiling(self) -> int:
@@ -45,6 +48,17 @@ class Exposure:
 
 REFERENCE = Exposure()
 """The driver's defaults, in whose counts models work: gain 128, 280.78 ms."""
+
+
+def exposure_in(record: Mapping[str, Any], channel: str) -> Exposure:
+    """Return a channel's exposure in a record; one that does not say, as a Claude-Light's, is of the reference.
+
+    Raises KeyError where a record says some of its settings and not all.
+    """
+    if "gain" not in record:
+        return REFERENCE
+    values = (record[name] for name in ("gain", "atime", "astep"))
+    return Exposure(*(value[channel] if isinstance(value, Mapping) else value for value in values))
 
 
 @dataclass(frozen=True, slots=True)

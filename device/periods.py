@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from retrolux.device.measurement import Exposure
+from retrolux.device.measurement import STEP, Exposure
 
 Array = NDArray[np.float64]
 
-STEP = 2.78e-6  # seconds of one count of astep, nominal (AS7341 datasheet page 32)
 LAMPS = (100.0, 120.0)  # Hz: room lamps on 50 and 60 Hz mains
 SHORTEST = 0.75  # of the window that was asked for; a longer one than that would saturate sooner
 NEAR = 8  # steps, 22 µs: a window so near is as good as any

@@ -14,7 +14,7 @@ from retrolux.device.automatic import Automatic
 from retrolux.device.errors import FixedExposure, RemoteError, UnknownDevice
 from retrolux.device.identity import new_id
 from retrolux.device.instrument import Instrument
-from retrolux.device.measurement import REFERENCE, Exposure, Measurement
+from retrolux.device.measurement import Exposure, Measurement, exposure_in
 
 CHECK_ADDRESS = "Check the address, and that `retrolux serve` or a Claude-Light answers there."
 LARGEST_ANSWER = 1_000_000  # bytes
@@ -103,7 +103,7 @@ class Remote(Instrument):
     def _reading(self, record: dict[str, Any], channels: tuple[str, ...], when: float, elapsed: float) -> Measurement:
         try:
             outputs = {c: int(record["out"][c]) for c in channels}
-            exposures = {c: _exposure_of(record, c) for c in channels}
+            exposures = {c: exposure_in(record, c) for c in channels}
             exposure = exposures[channels[0]]
             named = record.get("saturated", ())
             return Measurement(
@@ -141,14 +141,6 @@ def _as_json(exposure: Exposure | Automatic | None) -> dict[str, Any]:
     if exposure is None:
         return {}
     return {"exposure": asdict(exposure) if isinstance(exposure, Exposure) else "auto"}
-
-
-def _exposure_of(record: dict[str, Any], channel: str) -> Exposure:
-    """Return a channel's exposure; that of a Claude-Light, which does not say, is the reference."""
-    if "gain" not in record:
-        return REFERENCE
-    values = (record[name] for name in ("gain", "atime", "astep"))
-    return Exposure(*(value[channel] if isinstance(value, dict) else value for value in values))
 
 
 def _split_credentials(url: str) -> tuple[str, dict[str, str]]:

@@ -15,9 +15,9 @@ from typing import Any
 from retrolux.device.clock import Clock
 from retrolux.device.deadlines import CHECK_WIRING, Frame, Sync, bounded
 from retrolux.device.errors import DeviceError, SensorMissing
-from retrolux.device.measurement import Exposure
+from retrolux.device.measurement import STEP, Exposure
 from retrolux.device.passes import Pass, passes_for
-from retrolux.device.periods import STEP, of_length
+from retrolux.device.periods import of_length
 from retrolux.device.recovery import Ladder, Rung
 
 NEAR = 0.9  # of its ceiling: where a converter may have been stopped by an overload
@@ -120,9 +120,10 @@ class Sensor:
         saturated: set[str] = set()
         exposures: dict[str, Exposure] = {}
         for frame in self.recovery.climb(partial(self._convert, passes_for(channels), wanted, sync), relight):
+            made = _exposure_of(frame, wanted)
             outputs |= frame.counts  # clear and NIR of the later pass, as Claude-Light does
-            saturated = (saturated - set(frame.counts)) | _saturated(frame, _exposure_of(frame, wanted).ceiling)
-            exposures |= dict.fromkeys(frame.counts, _exposure_of(frame, wanted))
+            saturated = (saturated - set(frame.counts)) | _saturated(frame, made.ceiling)
+            exposures |= dict.fromkeys(frame.counts, made)
         return Counts(
             {c: outputs[c] for c in channels},
             tuple(c for c in channels if c in saturated),

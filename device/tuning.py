@@ -1,7 +1,7 @@
 """What an instrument finds out about itself: the ratio of its two clocks, and its gain steps."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -54,11 +54,10 @@ class Tuning:
 
     def to_json(self) -> dict[str, Any]:
         """Return the tuning in the form in which it is stored."""
-        e = self.exposure
         return {
             "ratio": self.ratio,
             "beats": self.beats,
-            "exposure": {"gain": e.gain, "atime": e.atime, "astep": e.astep},
+            "exposure": asdict(self.exposure),
             "noise": {"before": self.before, "after": self.after, "steady": self.steady},
             "gain_ratios": {f"{gain:g}": ratio for gain, ratio in self.gain_ratios.items()},
         }
@@ -184,7 +183,7 @@ def calibrate_gains(
 ) -> dict[float, float]:
     """Return each gain relative to gain 128, by steady green read at neighbouring gains in turn.
 
-    At each pair the brightest of three channels is used that does not saturate at the higher gain. A pair for which
+    At each pair the brightest of four channels is used that does not saturate at the higher gain. A pair for which
     there is none, in much ambient light, ends the chain on its side.
     """
     ratios = {128.0: 1.0}
