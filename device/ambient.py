@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrolux.device.measurement import CHANNELS, INPUTS, REFERENCE, Ambient, Exposure, Measurement
+from retrolux.device.measurement import CHANNELS, INPUTS, REFERENCE, Ambient, Measurement, exposure_in
 
 Array = NDArray[np.float64]
 
@@ -31,9 +31,9 @@ class AmbientTracker:
     """Keeps what the latest readings tell of the ambient light.
 
     A reading is light times response plus ambient light. The response comes from the latest readings by least
-    squares; what it leaves of the last minute's readings, the newest
-    counting most, is the ambient light. Pulses that begin late look like ambient light to such a line, as long as no
-    dark frame tells the difference: with one, what was wrong at its time is taken from the estimates after it.
+    squares; what it leaves of the last minute's readings, the newest counting most, is the ambient light. Pulses that
+    begin late look like ambient light to such a line, as long as no dark frame tells the difference: with one, what was
+    wrong at its time is taken from the estimates after it.
     """
 
     def __init__(self) -> None:
@@ -43,29 +43,37 @@ class AmbientTracker:
 
     def see(self, reading: Measurement) -> Ambient | None:
         """Take a reading in and return the ambient light of its time; None while nothing is known."""
+        measured = self._take_in(reading)
+        if measured is not None:
+            return _ambient(measured, "dark", 0.0)
+        found = self._estimate(reading.time)
+        if found is None:
+            return self._last_dark(reading.time)
+        return _ambient(np.maximum(found - self._wrong, 0.0), "estimate", 0.0)
+
+    def _take_in(self, reading: Measurement) -> Array | None:
+        """Keep a reading, and return the ambient light that was measured in it; None where none was."""
         row = _Row(reading.time, np.array(reading.inputs), _reference(reading, reading.outputs))
         self._rows.append(row)
         if reading.dark is not None:
-            return self._measured(row.time, _reference(reading, reading.dark))
+            return self._correct(row.time, _reference(reading, reading.dark))
         if not row.inputs.any():  # a reading in the dark is a dark frame
-            return self._measured(row.time, row.counts)
-        found = self._estimate(row.time)
-        if found is None:
-            return self._last_dark(row.time)
-        return _ambient(np.maximum(found - self._wrong, 0.0), "estimate", 0.0)
+            return self._correct(row.time, row.counts)
+        return None
 
-    def _measured(self, now: float, counts: Array) -> Ambient | None:
-        self._dark = now, counts
+    def _correct(self, now: float, dark: Array) -> Array:
+        """Keep a dark frame, and what the estimate of its moment had wrong."""
+        self._dark = now, dark
         found = self._estimate(now)
         if found is not None:
-            self._wrong = np.nan_to_num(found - counts)
-        return _ambient(counts, "dark", 0.0)
+            self._wrong = np.nan_to_num(found - dark)
+        return dark
 
     def recall(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Take in the latest records of a log; what is no reading of an instrument like this is passed over."""
         for record in records:
             with contextlib.suppress(KeyError, TypeError, ValueError):
-                self.see(_reading(record))
+                self._take_in(_reading(record))  # nobody asks for the estimates of then
 
     def _last_dark(self, now: float) -> Ambient | None:
         if self._dark is None or abs(now - self._dark[0]) >= SPOILT:
@@ -87,7 +95,7 @@ class AmbientTracker:
 
 def _reading(record: Mapping[str, Any]) -> Measurement:
     outputs = {c: int(v) for c, v in record["out"].items() if c in CHANNELS}
-    exposures = {c: _exposure(record, c) for c in outputs}
+    exposures = {c: exposure_in(record, c) for c in outputs}
     inputs = tuple(float(v) for v in record["in"])
     if len(inputs) != len(INPUTS) or not outputs:
         raise ValueError(record)
@@ -103,11 +111,6 @@ def _reading(record: Mapping[str, Any]) -> Measurement:
         exposures=exposures,
         dark=record.get("dark"),
     )
-
-
-def _exposure(record: Mapping[str, Any], channel: str) -> Exposure:
-    values = (record.get(name, getattr(REFERENCE, name)) for name in ("gain", "atime", "astep"))
-    return Exposure(*(value[channel] if isinstance(value, Mapping) else value for value in values))
 
 
 def _remainder(inputs: Array, counts: Array, age: Array) -> float:
