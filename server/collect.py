@@ -56,11 +56,13 @@ class Plan:
 
     def points(self) -> list[tuple[float, ...]]:
         """Return the settings, in the order in which they are measured. Raises BadInput, LogUnreadable."""
-        return design(self.design, self.n, self.seed) if self.settings is None else replayed(Path(self.settings))[0]
+        return self.schedule()[0]
 
-    def times(self) -> list[float] | None:
-        """Return when each is measured, seconds since the epoch; None where one follows the other at once."""
-        return None if self.settings is None else replayed(Path(self.settings))[1]
+    def schedule(self) -> tuple[list[tuple[float, ...]], list[float] | None]:
+        """Return the settings and when each is measured, epoch seconds; None where one follows the other at once."""
+        if self.settings is None:
+            return design(self.design, self.n, self.seed), None
+        return replayed(Path(self.settings))
 
 
 def replayed(path: Path) -> tuple[list[tuple[float, ...]], list[float]]:
@@ -110,12 +112,12 @@ def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report) ->
     DeviceError
         When the instrument or the log fails; the readings so far are on disk.
     """
-    points = plan.points()
+    points, times = plan.schedule()
     with _one_collection(Path(plan.log), journal):
         earlier = find_run(plan, journal)
         run = earlier or journal.started("collect", asdict(plan))
         done = done_points(Path(plan.log), run) if earlier else set()
-        _measure_rest(points, plan.times(), done, recorder, run, report)
+        _measure_rest(points, times, done, recorder, run, report)
         journal.finished(run, "collect", "finished", result={"readings": len(points)})
     return Collected(run, len(points), len(done))
 
