@@ -1,6 +1,7 @@
 """The emulated I2C bus, with the interface of ``busio.I2C``, its time, and its faults."""
 
 import errno
+from typing import Protocol
 
 from retrolux.device.clock import Clock
 from retrolux.device.sim.chip import Chip
@@ -9,8 +10,21 @@ ADDRESS = 0x39
 BIT = 1e-5  # seconds at 100 kHz
 
 
+class Registers(Protocol):
+    """A chip as the bus sees it: registers of one byte each."""
+
+    def read(self, register: int) -> int:
+        """Return a register's value."""
+
+    def write(self, register: int, value: int) -> None:
+        """Set a register's value."""
+
+    def following(self, register: int) -> int:
+        """Return the register that the next byte of a transaction is for."""
+
+
 class EmulatedBus:
-    """A bus with one AS7341 on it.
+    """A bus with an AS7341 on it, and perhaps others.
 
     Parameters
     ----------
@@ -22,8 +36,12 @@ class EmulatedBus:
 
     Attributes
     ----------
+    address : int
+        Where the sensor answers.
     present : bool
-        Whether the sensor answers at all; set it to False to unplug it.
+        Whether it answers at all; set it to False to unplug it.
+    others : dict of int to Registers
+        What else is on the bus, by address.
     fail_after : int or None
         How many more transactions succeed before every one fails, as a loose wire does.
     """
@@ -33,7 +51,9 @@ class EmulatedBus:
         self._overhead = overhead
         self._clock = clock
         self._locked = False
+        self.address = ADDRESS
         self.present = True
+        self.others: dict[int, Registers] = {}
         self.fail_after: int | None = None
 
     def try_lock(self) -> bool:
@@ -45,12 +65,18 @@ class EmulatedBus:
         """Give the bus back."""
         self._locked = False
 
+    def scan(self) -> list[int]:
+        """Return the addresses that answer."""
+        return [address for address in range(0x08, 0x78) if self._answers(address)]
+
     def writeto(self, address: int, buffer: bytes, *, start: int = 0, end: int | None = None) -> None:
         """Write a register's address and values; the address counts up."""
         data = bytes(buffer)[start:end]
-        self._transact(address, len(data))
-        for i, value in enumerate(data[1:]):
-            self.chip.write((data[0] + i) & 0xFF, value)
+        chip = self._transact(address, len(data))
+        register = data[0] if data else 0
+        for value in data[1:]:
+            chip.write(register, value)
+            register = chip.following(register)
 
     def readfrom_into(self, address: int, buffer: bytearray, *, start: int = 0, end: int | None = None) -> None:
         """Read from register 0 on; only ever used to see whether the sensor is there."""
@@ -75,13 +101,21 @@ class EmulatedBus:
 
     def _read(self, address: int, register: int, buffer: bytearray, start: int, end: int | None) -> None:
         stop = len(buffer) if end is None else end
-        self._transact(address, 2 + stop - start)
+        chip = self._transact(address, 2 + stop - start)
         for i in range(start, stop):
-            buffer[i] = self.chip.read((register + i - start) & 0xFF)
+            buffer[i] = chip.read(register)
+            register = chip.following(register)
 
-    def _transact(self, address: int, n_bytes: int) -> None:
+    def _transact(self, address: int, n_bytes: int) -> Registers:
+        """Let the time of a transaction pass; return the chip that it is with."""
         self._clock.sleep(9 * BIT * (1 + n_bytes) + self._overhead)
         if self.fail_after is not None:
             self.fail_after -= 1
-        if address != ADDRESS or not self.present or (self.fail_after is not None and self.fail_after < 0):
+        if not self._answers(address):
             raise OSError(errno.EREMOTEIO, "Remote I/O error")
+        return self.chip if address == self.address else self.others[address]
+
+    def _answers(self, address: int) -> bool:
+        if self.fail_after is not None and self.fail_after < 0:
+            return False
+        return address in self.others or (self.present and address == self.address)

@@ -94,6 +94,10 @@ class Chip:
             return self._latched[register - ASTATUS]
         return self.registers[register]
 
+    def following(self, register: int) -> int:
+        """Return the register after this one: the address counts up."""
+        return (register + 1) & 0xFF
+
     @property
     def integration(self) -> float:
         """Seconds of one integration, of this unit's oscillator."""
