@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from retrolux.device.measurement import CHANNELS, INPUTS, REFERENCE, Ambient, Measurement, exposure_in
+from retrolux.device.measurement import CHANNELS, INPUTS, REFERENCE, Ambient, Measurement, duty_in, exposure_in
 
 Array = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ class AmbientTracker:
 
     def _take_in(self, reading: Measurement) -> Array | None:
         """Keep a reading, and return the ambient light that was measured in it; None where none was."""
-        row = _Row(reading.time, np.array(reading.inputs), _reference(reading, reading.outputs))
+        row = _Row(reading.time, np.array(reading.duty or reading.inputs), _reference(reading, reading.outputs))
         self._rows.append(row)
         if reading.dark is not None:
             return self._correct(row.time, _reference(reading, reading.dark))
@@ -96,7 +96,7 @@ class AmbientTracker:
 def _reading(record: Mapping[str, Any]) -> Measurement:
     outputs = {c: int(v) for c, v in record["out"].items() if c in CHANNELS}
     exposures = {c: exposure_in(record, c) for c in outputs}
-    inputs = tuple(float(v) for v in record["in"])
+    inputs = duty_in(record)
     if len(inputs) != len(INPUTS) or not outputs:
         raise ValueError(record)
     return Measurement(

@@ -8,9 +8,10 @@ from typing import Any
 from retrolux.device.automatic import AUTO, Automatic, read_automatically
 from retrolux.device.clock import Clock
 from retrolux.device.deadlines import Sync
+from retrolux.device.errors import LightError
 from retrolux.device.identity import new_id
 from retrolux.device.instrument import Instrument
-from retrolux.device.light import Light
+from retrolux.device.lights.light import Light
 from retrolux.device.measurement import Exposure, Measurement
 from retrolux.device.periods import periods_in, whole_periods
 from retrolux.device.sensor import Counts, Sensor
@@ -44,9 +45,9 @@ class Wire:
         return Sync(edges, (edges + 1) / self.frequency)
 
 
-def wire_of(settings: InstrumentSettings) -> Wire | None:
-    """Return the wire that the settings name."""
-    return None if settings.sync is None else Wire(COLOURS.index(settings.sync), settings.pwm_frequency)
+def wire_of(settings: InstrumentSettings, frequency: float) -> Wire | None:
+    """Return the wire that the settings name, of a light whose pulses have this frequency in Hz."""
+    return None if settings.sync is None else Wire(COLOURS.index(settings.sync), frequency)
 
 
 class Bench(Instrument):
@@ -85,7 +86,7 @@ class Bench(Instrument):
         self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | Automatic | None
     ) -> Measurement:
         when, began = self._clock.time(), self._clock.monotonic()
-        self._light.set(inputs)
+        duty = self._light.set(inputs)
         asked = exposure if isinstance(exposure, Exposure) else self._sensor.exposure
         read = partial(self._read, inputs)
         counts = read_automatically(read, channels, asked) if exposure == AUTO else read(channels, asked)
@@ -102,21 +103,36 @@ class Bench(Instrument):
             exposures={c: e for c, e in counts.exposures.items() if e != usual},
             saturated=counts.saturated,
             elapsed=round(self._clock.monotonic() - began, 6),
+            duty=duty,
         )
 
     def _knows_exposure(self, exposure: Exposure | Automatic | None) -> bool:
         return self._wire is None and super()._knows_exposure(exposure)  # edges end a window when they come
 
     def _read(self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure) -> Counts:
+        """Read the sensor; once more where the light's controller lost its settings meanwhile."""
         sync = self._wire.sync(inputs, exposure) if self._wire else None
-        return self._sensor.read(channels, exposure, lambda: self._light.set(inputs), sync)
+
+        def relight() -> None:
+            self._light.set(inputs)
+
+        for _ in range(2):
+            counts = self._sensor.read(channels, exposure, relight, sync)
+            if self._light.holds():
+                return counts
+            relight()
+        raise LightError(
+            "The light's controller lost its settings during the reading, twice.",
+            "Check its supply: a dip resets it.",
+        )
 
     def _do_dark(self) -> None:
         self._light.off()
 
     def _do_status(self) -> dict[str, Any]:
         e = self._sensor.exposure
-        return {"exposure": asdict(e) | {"seconds": round(e.seconds, 6)}}
+        light = {name: getattr(self._light, name) for name in ("backend", "levels", "frequency")}
+        return {"exposure": asdict(e) | {"seconds": round(e.seconds, 6)}, "light": light}
 
     def _do_time(self) -> float:
         return self._clock.time()

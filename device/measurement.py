@@ -17,6 +17,7 @@ STEP = 2.78e-6
 """Seconds of one step of the integration time, nominal (AS7341 datasheet page 32)."""
 
 RECORD_VERSION = 1
+DUTY_DECIMALS = 7  # of the record: finer than any backend's step but the kernel's 20 ns in 10 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,14 @@ def exposure_in(record: Mapping[str, Any], channel: str) -> Exposure:
     return Exposure(*(value[channel] if isinstance(value, Mapping) else value for value in values))
 
 
+def duty_in(record: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return the duties that the light really had in a record, or those asked for where it does not say.
+
+    Raises KeyError, TypeError or ValueError where the record has none.
+    """
+    return tuple(float(value) for value in record.get("duty") or record["in"])
+
+
 @dataclass(frozen=True, slots=True)
 class Ambient:
     """What is known of the ambient light of a reading.
@@ -88,7 +97,7 @@ class Measurement:
     Attributes
     ----------
     inputs : tuple of float
-        The light's duties R, G, B in [0, 1].
+        The light's duties R, G, B in [0, 1] that were asked for.
     outputs : mapping of str to int
         Raw counts, 0 … 65535, of the channels that were read.
     time : float
@@ -109,6 +118,8 @@ class Measurement:
         Channels at their ceiling.
     elapsed : float
         Seconds that the measurement took.
+    duty : tuple of float, optional
+        The duties that were really set: the nearest that the light's backend has.
 
     Examples
     --------
@@ -116,7 +127,7 @@ class Measurement:
 
         {"in": [0.47, 0.23, 0.52], "out": {"415nm": 1245, …, "nir": 4099}, "time": 1763870458.21,
          "v": 1, "id": "01JDC…", "device": "sim", "gain": 128, "atime": 100, "astep": 999,
-         "saturated": [], "elapsed": 0.561}
+         "saturated": [], "elapsed": 0.561, "duty": [0.47, 0.2300038, 0.52]}
     """
 
     inputs: tuple[float, ...]
@@ -130,6 +141,7 @@ class Measurement:
     exposures: Mapping[str, Exposure] = field(default_factory=dict)
     dark: Mapping[str, int] | None = None
     ambient: "Ambient | None" = None
+    duty: tuple[float, ...] | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return the log's form of this reading, ready for ``json.dumps``."""
@@ -138,6 +150,8 @@ class Measurement:
         if self.exposure is not None:
             record |= {name: self._setting(name) for name in ("gain", "atime", "astep")}
         record |= {"saturated": list(self.saturated), "elapsed": self.elapsed}
+        if self.duty is not None:
+            record["duty"] = [round(value, DUTY_DECIMALS) for value in self.duty]
         if self.dark is not None:
             record["dark"] = dict(self.dark)
         if self.ambient is not None:

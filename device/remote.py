@@ -116,6 +116,7 @@ class Remote(Instrument):
                 saturated=tuple(c for c, v in outputs.items() if c in named or v >= exposures[c].ceiling),
                 elapsed=float(record.get("elapsed", elapsed)),
                 exposures={c: e for c, e in exposures.items() if e != exposure},
+                duty=self.checked_inputs(record["duty"]) if record.get("duty") else None,
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RemoteError(f"{self.name} does not answer with a reading: {error!r}.", CHECK_ADDRESS) from error

@@ -13,8 +13,11 @@ COLOURS = ("red", "green", "blue")
 RESERVED_ASTEP = 65535
 LAST_PIN = 27  # BCM number, on the header of 40 pins
 A_DAY = 86400  # seconds
-BACKENDS = ("auto", "blinka", "gpiozero")
-"""Which library drives the light's pins; ``auto`` takes Blinka, else gpiozero."""
+BACKENDS = ("auto", "blinka", "gpiozero", "sysfs", "pca9685")
+"""What drives the light: Blinka's or gpiozero's pins (``auto``: Blinka's, else gpiozero's), the kernel's hardware PWM,
+or a PCA9685 on the I2C bus."""
+
+SLOWEST_PCA9685, FASTEST_PCA9685 = 24, 1526  # Hz (NXP PCA9685 rev. 4, page 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +30,14 @@ class InstrumentSettings:
         Gain and integration time of the sensor (sim, pi).
     red, green, blue : int
         BCM numbers of the light's PWM pins (pi); the default is Claude-Light's wiring.
+    pca9685_address : int
+        Of the light's controller on the I2C bus, 0x40 … 0x7f (pi).
+    pca9685_channels : tuple of 3 int
+        Its outputs for red, green and blue, 0 … 15 (pi).
     pwm_frequency : float
-        In Hz (pi).
+        In Hz (pi, sim).
     pwm_backend : str
-        ``auto``, ``blinka`` or ``gpiozero`` (pi).
+        What drives the light, of :data:`BACKENDS` (pi, sim).
     sync : str, optional
         The colour, ``red``, ``green`` or ``blue``, whose pin is wired to the sensor's GPIO pin too: the sensor then
         integrates from edge to edge of its pulses (pi, sim).
@@ -51,6 +58,8 @@ class InstrumentSettings:
     red: int = 19
     green: int = 13
     blue: int = 12
+    pca9685_address: int = 0x40
+    pca9685_channels: tuple[int, int, int] = (0, 1, 2)
     pwm_frequency: float = 100
     pwm_backend: str = "auto"
     sync: str | None = None
@@ -62,10 +71,21 @@ class InstrumentSettings:
 
     def __post_init__(self) -> None:
         check_exposure(self.exposure)
-        _check_light((self.red, self.green, self.blue), self.pwm_backend)
+        _check_light(self.pins, self.pwm_backend)
+        _check_controller(self.pca9685_address, self.pca9685_channels)
         _check_sync(self.sync)
         _check_within("pwm_frequency", self.pwm_frequency, 10_000)
+        if self.pwm_backend == "pca9685" and not SLOWEST_PCA9685 <= self.pwm_frequency <= FASTEST_PCA9685:
+            raise BadInput(
+                f"pwm_frequency is {self.pwm_frequency:g} Hz, which a PCA9685 cannot make.",
+                f"Give {SLOWEST_PCA9685} to {FASTEST_PCA9685} Hz.",
+            )
         _check_within("timeout", self.timeout, A_DAY)
+
+    @property
+    def pins(self) -> tuple[int, int, int]:
+        """BCM numbers of red, green and blue."""
+        return (self.red, self.green, self.blue)
 
 
 def _check_sync(colour: str | None) -> None:
@@ -93,6 +113,13 @@ def _check_light(pins: tuple[int, ...], backend: str) -> None:
         raise BadInput(f"Not each of {pins} is a pin.", f"Give BCM numbers from 0 to {LAST_PIN}.")
     if len(set(pins)) < len(pins):
         raise BadInput(f"The light's pins {pins} are not three.", "Give each colour a pin of its own.")
+
+
+def _check_controller(address: int, channels: tuple[int, ...]) -> None:
+    if not _is_whole(address, 0x7F) or address < 0x40:
+        raise BadInput(f"A PCA9685 cannot have the address {address!r}.", "Give one from 0x40 to 0x7f.")
+    if len(channels) != len(COLOURS) or not all(_is_whole(c, 15) for c in channels) or len(set(channels)) < 3:
+        raise BadInput(f"{channels} are not three outputs of a PCA9685.", "Give three different ones from 0 to 15.")
 
 
 def _check_within(name: str, value: float, largest: float) -> None:

@@ -72,8 +72,9 @@ class Dataset:
         Parameters
         ----------
         records : iterable of mapping
-            ``in``, ``out`` and, where they differ from the reference, ``gain``, ``atime``, ``astep``, each a number
-            or a mapping of channel to number; ``saturated`` names channels that the sensor flagged.
+            ``in``, or ``duty`` where the log says what the light really did; ``out`` and, where they differ from the
+            reference, ``gain``, ``atime``, ``astep``, each a number or a mapping of channel to number; ``saturated``
+            names channels that the sensor flagged.
         input_names : tuple of str, optional
             R, G, B for three inputs by default, else x1 … xn.
         gain_ratios : mapping of float to float, optional
@@ -152,10 +153,11 @@ def _inputs(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
     for i, row in enumerate(rows, 1):
         if not isinstance(row.get("in"), list | tuple) or not row["in"] or not isinstance(row.get("out"), Mapping):
             raise BadData(f"Reading {i} lacks its inputs or its outputs.", "Leave this reading out.")
-    lengths = sorted({len(row["in"]) for row in rows})
+    made = [row.get("duty") or row["in"] for row in rows]  # what the light did, where the log says it
+    lengths = sorted({len(row) for row in made})
     if len(lengths) > 1:
         raise BadData(f"The readings have different numbers of inputs: {lengths}.", "Fit them apart.")
-    return np.array([[_number(v, i) for v in row["in"]] for i, row in enumerate(rows, 1)], dtype=np.float64)
+    return np.array([[_number(v, i) for v in row] for i, row in enumerate(made, 1)], dtype=np.float64)
 
 
 def _usual_channels(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

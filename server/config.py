@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 
 from retrolux.device.measurement import Exposure
-from retrolux.device.settings import InstrumentSettings
+from retrolux.device.settings import BACKENDS, InstrumentSettings
 from retrolux.server.errors import BadConfiguration
 
 
@@ -43,13 +43,18 @@ class Sensor(Section):
 
 
 class Light(Section):
-    """``[light]``: BCM pin numbers, PWM frequency in Hz, and ``auto``, ``blinka`` or ``gpiozero``."""
+    """``[light]``: BCM pin numbers, PWM frequency in Hz, and which backend drives it.
+
+    ``address`` and ``channels`` (red, green, blue) are of a PCA9685, which has no pins.
+    """
 
     red: int = Field(19, ge=0, le=27)
     green: int = Field(13, ge=0, le=27)
     blue: int = Field(12, ge=0, le=27)
     frequency: FiniteFloat = Field(100, gt=0, le=10_000)
-    backend: str = Field("auto", pattern="^(auto|blinka|gpiozero)$")
+    backend: str = Field("auto", pattern=f"^({'|'.join(BACKENDS)})$")
+    address: int = Field(0x40, ge=0x40, le=0x7F)
+    channels: tuple[int, int, int] = (0, 1, 2)
 
 
 class Remote(Section):
@@ -120,6 +125,8 @@ class Config(Section):
             red=self.light.red,
             green=self.light.green,
             blue=self.light.blue,
+            pca9685_address=self.light.address,
+            pca9685_channels=self.light.channels,
             pwm_frequency=self.light.frequency,
             pwm_backend=self.light.backend,
             sync=self.sensor.sync,

@@ -128,9 +128,15 @@ class Laboratory:
         ------
         TuningFailed, DeviceError
         """
-        found = run_tuning(self.instrument, self.config.light.frequency, report=report)
+        found = run_tuning(self.instrument, self._pulses, report=report)
         self.calibrations.store(self.config.device, found.to_json())
         return found
+
+    @property
+    def _pulses(self) -> float:
+        """Frequency of the light's pulses in Hz, as its backend makes it; a remote one does not say."""
+        light: Mapping[str, float] = self.instrument.status().get("light", {})
+        return light.get("frequency", self.config.light.frequency)
 
     def dataset(self, path: Path, only: str | None = None) -> tuple[Dataset, str]:
         """Return the columns of a log and the instrument that made it; see :func:`load_dataset`."""

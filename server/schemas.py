@@ -61,6 +61,7 @@ class Reading(Answer):
     astep: int | dict[str, int] | None = None
     saturated: list[str]
     elapsed: float
+    duty: list[float] | None = Field(None, description="the duties really set, the nearest that the light has")
     dark: dict[str, int] | None = Field(None, description="raw counts with the light off, at the same exposures")
     ambient: AmbientAnswer | None = None
 

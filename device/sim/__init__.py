@@ -1,28 +1,28 @@
 """The simulated instrument: an emulated AS7341 on an emulated bus, looking at an emulated light."""
 
-import importlib.util
-import sys
-from dataclasses import dataclass, replace
-from types import ModuleType
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from retrolux.device.bench import Bench, wire_of
 from retrolux.device.bus import ReopenableBus
 from retrolux.device.clock import Clock, FakeClock, RealClock
-from retrolux.device.light import PwmioLight
 from retrolux.device.log import read_records
 from retrolux.device.sensor import Sensor
 from retrolux.device.settings import InstrumentSettings
 from retrolux.device.sim.ambient import Ambient, Sky
 from retrolux.device.sim.bus import EmulatedBus
 from retrolux.device.sim.chip import Chip
+from retrolux.device.sim.drivers import load_driver
 from retrolux.device.sim.given import ambient_of
+from retrolux.device.sim.lights import EmulatedLight, make_light
 from retrolux.device.sim.optics import Optics
-from retrolux.device.sim.pwm import PwmPin, Waveform
+from retrolux.device.sim.pwm import Waveform
 from retrolux.device.sim.unit import Unit, make_unit
 
-DRIVER = "adafruit_as7341"
+__all__ = ["EFFECTS", "MORNING", "OVERHEAD", "Parts", "Scene", "load_driver", "make_parts", "open_sim"]
+
 # seconds of each bus transaction that a Pi's kernel and interpreter take; a reading's passes then lie 31.4 periods
 # apart, as the correlations of the real ones have it
 OVERHEAD = 2.4e-4
@@ -32,10 +32,11 @@ OVERHEAD = 2.4e-4
 class Parts:
     """What a simulated instrument is made of, for tests that look behind it or break it."""
 
-    pins: tuple[PwmPin, ...]
+    pins: tuple[Any, ...]  # of the emulated outputs' several kinds
     chip: Chip
     bus: EmulatedBus
     clock: Clock
+    light: EmulatedLight
 
 
 MORNING = 1_762_182_000.0  # 2025-11-03 15:00 UTC: when a simulated day begins, whatever the clock shows
@@ -59,6 +60,10 @@ class Scene:
         Of noise and weather.
     without : frozenset of str
         Effects switched off, of :data:`EFFECTS`.
+    light : InstrumentSettings
+        Backend and wiring of the light.
+    frequency : float, optional
+        Of the light's pulses in Hz, instead of the unit's own.
     """
 
     unit: Unit | None = None
@@ -67,6 +72,8 @@ class Scene:
     usual: bool = True
     seed: int = 0
     without: frozenset[str] = frozenset()
+    light: InstrumentSettings = field(default_factory=InstrumentSettings)
+    frequency: float | None = None
 
 
 EFFECTS = ("beat", "jitter", "supply", "shot", "dark", "drift")
@@ -78,15 +85,17 @@ def make_parts(number: int, clock: Clock, scene: Scene | None = None) -> Parts:
     scene = scene or Scene()
     unit = _calmed(scene.unit or make_unit(number), scene.without)
     sky, waveform, noise = (np.random.default_rng(s) for s in np.random.SeedSequence([93, number, scene.seed]).spawn(3))
-    pins = (PwmPin(), PwmPin(), PwmPin())
-    light = Waveform(pins, unit.pulses, waveform, beats="beat" not in scene.without)
+    light = make_light(unit, scene.light, scene.frequency or unit.pulses.frequency, clock)
+    shone = Waveform(light.outputs, light.pulses, waveform, beats="beat" not in scene.without)
     optics = Optics(
-        unit, light, scene.ambient or Sky(unit.weather, sky, usual=scene.usual), noise, scene.epoch - clock.monotonic()
+        unit, shone, scene.ambient or Sky(unit.weather, sky, usual=scene.usual), noise, scene.epoch - clock.monotonic()
     )
     chip = Chip(unit, optics, clock)
     # in real time the interpreter adds its own; on a fake clock it would take none
     overhead = OVERHEAD if isinstance(clock, FakeClock) else 0.0
-    return Parts(pins, chip, EmulatedBus(chip, clock, overhead), clock)
+    bus = EmulatedBus(chip, clock, overhead)
+    light.plug_in(bus)
+    return Parts(light.outputs, chip, bus, clock, light)
 
 
 def _calmed(unit: Unit, without: frozenset[str]) -> Unit:
@@ -124,31 +133,16 @@ def open_sim(number: int, settings: InstrumentSettings, parts: Parts | None = No
     clock = RealClock() if settings.real_time else FakeClock(settings.begins)
     parts = parts or make_parts(number, clock, _scene(number, settings))
     bus = ReopenableBus(lambda: parts.bus)
+    light = parts.light.open(parts.pins, bus)
     sensor = Sensor(load_driver(parts.clock), bus, parts.clock, settings.exposure, bus.reopen)
     name = f"sim:{number}" if number else "sim"
-    wire = wire_of(settings)
+    wire = wire_of(settings, light.frequency)
     parts.chip.wired_to = wire.colour if wire else None
-    return Bench(name, PwmioLight(parts.pins), sensor, parts.clock, wire=wire)
+    return Bench(name, light, sensor, parts.clock, wire=wire)
 
 
 def _scene(number: int, settings: InstrumentSettings) -> Scene:
     log = settings.ambient_log
     ambient = None if log is None else ambient_of(read_records(log), make_unit(number))
-    if settings.begins is None:
-        return Scene(ambient=ambient, seed=settings.seed)
-    return Scene(ambient=ambient, seed=settings.seed, epoch=settings.begins, usual=False)
-
-
-def load_driver(clock: Clock) -> ModuleType:
-    """Return a copy of the unmodified driver that waits by this clock; the module others import is left alone."""
-    found = importlib.util.find_spec(DRIVER)
-    if found is None or found.origin is None or found.loader is None:
-        raise ModuleNotFoundError(DRIVER)
-    spec = importlib.util.spec_from_file_location(f"retrolux_sim_{DRIVER}", found.origin)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(DRIVER)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.__dict__.update(sleep=clock.sleep, monotonic=clock.monotonic)
-    sys.modules.pop(module.__name__, None)
-    return module
+    own = Scene(ambient=ambient, seed=settings.seed, light=settings, frequency=settings.pwm_frequency)
+    return own if settings.begins is None else replace(own, epoch=settings.begins, usual=False)

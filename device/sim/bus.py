@@ -43,7 +43,7 @@ class EmulatedBus:
     others : dict of int to Registers
         What else is on the bus, by address.
     fail_after : int or None
-        How many more transactions succeed before every one fails, as a loose wire does.
+        How many more transactions with the sensor succeed before every one fails, as a loose wire of it does.
     """
 
     def __init__(self, chip: Chip, clock: Clock, overhead: float = 0.0) -> None:
@@ -109,13 +109,12 @@ class EmulatedBus:
     def _transact(self, address: int, n_bytes: int) -> Registers:
         """Let the time of a transaction pass; return the chip that it is with."""
         self._clock.sleep(9 * BIT * (1 + n_bytes) + self._overhead)
-        if self.fail_after is not None:
+        if self.fail_after is not None and address == self.address:
             self.fail_after -= 1
         if not self._answers(address):
             raise OSError(errno.EREMOTEIO, "Remote I/O error")
         return self.chip if address == self.address else self.others[address]
 
     def _answers(self, address: int) -> bool:
-        if self.fail_after is not None and self.fail_after < 0:
-            return False
-        return address in self.others or (self.present and address == self.address)
+        loose = self.fail_after is not None and self.fail_after < 0
+        return address in self.others or (address == self.address and self.present and not loose)

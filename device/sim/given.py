@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from retrolux.device.errors import LogUnreadable
-from retrolux.device.measurement import CHANNELS, FULL_SCALE
+from retrolux.device.measurement import CHANNELS, FULL_SCALE, duty_in
 from retrolux.device.sim.ambient import Given
 from retrolux.device.sim.spectra import heated
 from retrolux.device.sim.unit import Unit
@@ -101,4 +101,4 @@ def _columns(rows: list[Mapping[str, Any]]) -> tuple[Array, Array]:
             "The ambient light cannot be told: a reading lacks one of the ten channels.",
             "Give a log of readings of all ten.",
         )
-    return np.array([r["in"] for r in rows], float), np.array([[r["out"][c] for c in CHANNELS] for r in rows], float)
+    return np.array([duty_in(r) for r in rows]), np.array([[r["out"][c] for c in CHANNELS] for r in rows], float)

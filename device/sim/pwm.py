@@ -1,7 +1,7 @@
 """The emulated light: three PWM outputs, and what of their waveform falls into a window of time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -25,19 +25,50 @@ class Output(Protocol):
     def changes(self) -> int:
         """How many times it has been told one."""
 
+    @property
+    def frequency(self) -> float:
+        """Of its pulses, in Hz of the true clock."""
+
 
 @dataclass
-class PwmPin:
-    """One PWM output, with the interface of ``pwmio.PWMOut``.
+class EmulatedOutput:
+    """One PWM output that remembers what it was told.
 
     Attributes
     ----------
-    history : list of int
-        Every duty cycle that was set, 0 … 65535, for tests to look at.
+    frequency : float
+        In Hz.
+    fractions : list of float
+        Every duty that was set, 0 … 1, for tests to look at.
+    broken : bool
+        Whether it refuses to be told another.
     """
 
-    history: list[int] = field(default_factory=lambda: [0])
+    frequency: float = 100.0
+    fractions: list[float] = field(default_factory=lambda: [0.0])
     broken: bool = False
+
+    def tell(self, fraction: float) -> None:
+        """Set the duty. Raises OSError, ValueError."""
+        if self.broken:
+            raise OSError(5, "Input/output error")
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"duty {fraction}")
+        self.fractions.append(fraction)
+
+    @property
+    def fraction(self) -> float:
+        """The duty, 0 … 1."""
+        return self.fractions[-1]
+
+    @property
+    def changes(self) -> int:
+        """How many times the duty was set."""
+        return len(self.fractions)
+
+
+class PwmPin(EmulatedOutput):
+    """An output with the interface of ``pwmio.PWMOut``."""
 
     @property
     def duty_cycle(self) -> int:
@@ -46,25 +77,33 @@ class PwmPin:
 
     @duty_cycle.setter
     def duty_cycle(self, value: int) -> None:
-        if self.broken:
-            raise OSError(5, "Input/output error")
-        if not 0 <= value <= FULL:
-            raise ValueError(f"duty cycle {value}")
-        self.history.append(value)
+        self.tell(value / FULL)
 
     @property
-    def fraction(self) -> float:
-        """The duty, 0 … 1."""
-        return self.history[-1] / FULL
-
-    @property
-    def changes(self) -> int:
-        """How many times the duty was set."""
-        return len(self.history)
+    def history(self) -> list[int]:
+        """Every duty cycle that was set."""
+        return [round(fraction * FULL) for fraction in self.fractions]
 
     def deinit(self) -> None:
         """Let go of the pin, dark."""
-        self.history.append(0)
+        self.fractions.append(0.0)
+
+
+class PwmLed(EmulatedOutput):
+    """An output with the interface of ``gpiozero.PWMLED`` on lgpio's pins, which cut off what is below a per cent."""
+
+    @property
+    def value(self) -> float:
+        """The duty, 0 … 1."""
+        return self.fraction
+
+    @value.setter
+    def value(self, value: float) -> None:
+        self.tell(int(value * 100) / 100)
+
+    def close(self) -> None:
+        """Let go of the pin, dark."""
+        self.fractions.append(0.0)
 
 
 class Waveform:
@@ -77,7 +116,9 @@ class Waveform:
     Parameters
     ----------
     outputs : sequence of 3 Output
+        Their pulses are of one frequency.
     pulses : Pulses
+        How they are made; of these outputs' frequency, whatever stands there.
     rng : numpy.random.Generator
         Draws phases and jitter.
     beats : bool
@@ -89,7 +130,7 @@ class Waveform:
     ) -> None:
         self.outputs = tuple(outputs)
         self.settings = 0
-        self._pulses = pulses
+        self._nominal = pulses
         self._rng = rng
         self._beats = beats
         self._phase = 0.0
@@ -103,9 +144,9 @@ class Waveform:
             When the window begins and how long it is, in true seconds.
         """
         self._notice_settings()
-        duty = np.array([output.fraction for output in self.outputs])
-        on, periods = self._pulses.on(duty), seconds * self._pulses.frequency
-        phase = self._phase + begun * self._pulses.frequency
+        duty, pulses = self._duty(), self._pulses
+        on, periods = pulses.on(duty), seconds * pulses.frequency
+        phase = self._phase + begun * pulses.frequency
         seen = _on_periods(on, phase, phase + periods) / periods if self._beats else on
         pulsed = (duty > 0) & (duty < 1)
         return np.asarray(np.clip(seen + pulsed * self._jitter(periods), 0.0, 1.0))
@@ -113,16 +154,23 @@ class Waveform:
     def falls(self, colour: int, when: float) -> float | None:
         """Return when an output next goes off, true seconds; None where it has no pulses."""
         self._notice_settings()
-        duty = np.array([output.fraction for output in self.outputs])
+        duty, pulses = self._duty(), self._pulses
         if not 0 < duty[colour] < 1:
             return None
-        frequency, on = self._pulses.frequency, self._pulses.on(duty)[colour]
-        return when + float((on - self._phase - when * frequency) % 1) / frequency
+        on = pulses.on(duty)[colour]
+        return when + float((on - self._phase - when * pulses.frequency) % 1) / pulses.frequency
 
     @property
     def period(self) -> float:
         """Seconds from one pulse to the next."""
         return 1 / self._pulses.frequency
+
+    @property
+    def _pulses(self) -> Pulses:
+        return replace(self._nominal, frequency=self.outputs[0].frequency)
+
+    def _duty(self) -> Array:
+        return np.array([output.fraction for output in self.outputs])
 
     def _notice_settings(self) -> None:
         settings = sum(output.changes for output in self.outputs)
@@ -131,7 +179,7 @@ class Waveform:
 
     def _jitter(self, periods: float) -> Array:
         """Return the error of the mean of a window's pulses, in duty."""
-        pulses, common = self._pulses, self._pulses.common
+        pulses, common = self._pulses, self._nominal.common
         draw = np.sqrt(common) * self._rng.normal() + np.sqrt(1 - common) * self._rng.normal(size=3)
         return np.asarray(pulses.jitter * pulses.frequency / np.sqrt(max(periods, 1.0)) * draw)
 

@@ -139,6 +139,8 @@ class Unit:
         True ratio of each gain step to gain 128 (datasheet page 37: steps are not exact).
     clock : float
         Length of the sensor's integration time over nominal.
+    pwm_clock : float
+        Of a PWM controller's oscillator, over nominal.
     dark_counts, shot : float
         Standard deviation of a dark reading in counts, and the shot noise's variance per count.
     """
@@ -151,6 +153,7 @@ class Unit:
     clock: float
     dark_counts: float
     shot: float
+    pwm_clock: float = 1.0
 
 
 @cache
@@ -165,8 +168,8 @@ def make_unit(number: int, numbers: Mapping[str, Any] | None = None) -> Unit:
     """Return the N-th unit.
 
     Its LEDs' strengths vary by 3 % and their peaks by 1 nm, each cell by 1 %, ambient light by 20 %, gain steps by
-    1 %, the sensor's clock by 1.5 %, jitter by 20 % (standard deviations, cut at two of them). Unit 0 has the fitted
-    numbers and the nominal clock.
+    1 %, the sensor's clock by 1.5 %, a PWM controller's by 1 %, jitter by 20 % (standard deviations, cut at two of
+    them). Unit 0 has the fitted numbers and nominal clocks.
 
     Parameters
     ----------
@@ -187,6 +190,7 @@ def make_unit(number: int, numbers: Mapping[str, Any] | None = None) -> Unit:
         clock=float(draw.about(0.015, 1)[0]) * numbers["sensor"]["clock"],
         dark_counts=numbers["sensor"]["dark_counts"],
         shot=numbers["sensor"]["shot"],
+        pwm_clock=float(draw.about(0.01, 1)[0]),
     )
 
 

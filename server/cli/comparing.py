@@ -68,7 +68,8 @@ def _channels(usual: Mapping[Path, tuple[str, ...]], asked: str | None) -> tuple
 
 def _columns(path: Path, records: Records, names: Sequence[str], ratios: GainRatios) -> tuple[Dataset, list[float]]:
     """Return a log's readings that have these channels, and their times. Raises BadData."""
-    rows = [{**r, "out": {c: r["out"][c] for c in names}} for r in records if all(c in r["out"] for c in names)]
+    asked = [{k: v for k, v in r.items() if k != "duty"} for r in records]  # or a backend's rounding tells them apart
+    rows = [{**r, "out": {c: r["out"][c] for c in names}} for r in asked if all(c in r["out"] for c in names)]
     if without := sum("time" not in r for r in rows):
         raise BadData(
             f"{without} of {len(rows)} readings of {path} have no time.",

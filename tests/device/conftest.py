@@ -11,12 +11,21 @@ from retrolux.device.clock import FakeClock
 from retrolux.device.factory import open_instrument
 from retrolux.device.instrument import Instrument
 from retrolux.device.settings import InstrumentSettings
-from retrolux.device.sim import Parts, make_parts, open_sim
+from retrolux.device.sim import Parts, Scene, make_parts, open_sim
 from tests.device.loopback import claude_light, retrolux, serving
 from tests.device.raspberry_pi import Raspberry, become_raspberry_pi
 
 EPOCH = 1_763_870_458.0
-KINDS = ("sim", "sim:3", "pi with pwmio", "pi with gpiozero", "a remote Claude-Light", "a remote Retrolux")
+KINDS = (
+    "sim",
+    "sim:3",
+    "pi with pwmio",
+    "pi with gpiozero",
+    "pi with sysfs",
+    "pi with pca9685",
+    "a remote Claude-Light",
+    "a remote Retrolux",
+)
 
 
 @dataclass(frozen=True)
@@ -32,13 +41,18 @@ class Rig:
         return "remote" in self.kind
 
     @property
-    def duties(self) -> tuple[int, ...]:
-        return tuple(pin.duty_cycle for pin in self.parts.pins)
+    def duties(self) -> tuple[float, ...]:
+        return tuple(pin.fraction for pin in self.parts.pins)
+
+    @property
+    def brightest(self) -> tuple[float, ...]:
+        """The largest duty that each pin ever had."""
+        return tuple(max(pin.fractions) for pin in self.parts.pins)
 
     @property
     def moves(self) -> tuple[int, ...]:
         """How often each pin was set."""
-        return tuple(len(pin.history) for pin in self.parts.pins)
+        return tuple(pin.changes for pin in self.parts.pins)
 
 
 @pytest.fixture
@@ -71,15 +85,17 @@ def open_rig(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callab
     with ExitStack() as stack:
 
         def opened(kind: str) -> Rig:
-            hardware = make_parts(3 if kind == "sim:3" else 0, FakeClock(EPOCH))
-            return Rig(kind, stack.enter_context(_instrument(kind, hardware)), hardware)
+            backend = {"pi with sysfs": "sysfs", "pi with pca9685": "pca9685"}.get(kind, "auto")
+            settings = InstrumentSettings(timeout=10, pwm_backend=backend)
+            scene = Scene(light=settings)
+            hardware = make_parts(3 if kind == "sim:3" else 0, FakeClock(EPOCH), scene)
+            return Rig(kind, stack.enter_context(_instrument(kind, hardware, settings)), hardware)
 
-        def _instrument(kind: str, hardware: Parts) -> Instrument:
-            settings = InstrumentSettings(timeout=10)
+        def _instrument(kind: str, hardware: Parts, settings: InstrumentSettings) -> Instrument:
             if kind.startswith("sim"):
                 return open_sim(3 if kind == "sim:3" else 0, settings, hardware)
             if kind.startswith("pi"):
-                become_raspberry_pi(hardware, monkeypatch, tmp_path, pwmio=kind.endswith("pwmio"))
+                become_raspberry_pi(hardware, monkeypatch, tmp_path, pwmio=kind != "pi with gpiozero")
                 return open_instrument("pi", settings)
             behind = stack.enter_context(open_sim(0, settings, hardware))
             acting = claude_light if kind.endswith("Claude-Light") else retrolux

@@ -15,8 +15,11 @@ import adafruit_as7341  # noqa: F401 - imported before its surroundings are fake
 import pytest
 
 from retrolux.device import pi
-from retrolux.device.sim import Parts
-from retrolux.device.sim.pwm import FULL, PwmPin
+from retrolux.device.lights import opening
+from retrolux.device.sim import Parts, load_driver
+from retrolux.device.sim.lights import BOARD
+from retrolux.device.sim.pwm import PwmPin
+from retrolux.device.sim.sysfs import EmulatedKernel
 
 WIRING = (19, 13, 12)  # BCM, red, green, blue: Claude-Light's
 
@@ -74,7 +77,7 @@ def board_module(raspberry: Raspberry) -> ModuleType:
             raspberry.log.append("bus back")
 
     def i2c() -> Bus:
-        dark = all(pin.duty_cycle == 0 for pin in raspberry.parts.pins)
+        dark = all(pin.fraction == 0 for pin in raspberry.parts.pins)
         raspberry.log.append("bus in the dark" if dark else "bus in the light")
         return Bus()
 
@@ -117,14 +120,14 @@ def gpiozero_module(raspberry: Raspberry) -> ModuleType:
 
         @property
         def value(self) -> float:
-            return self._pin.duty_cycle / FULL
+            return self._pin.fraction
 
         @value.setter
         def value(self, value: float) -> None:
             assert self._bcm in raspberry.held
             if self._pin.broken:
                 raise GPIOZeroError("the pin does not obey")
-            self._pin.duty_cycle = round(value * FULL)
+            self._pin.tell(int(value * 100) / 100)  # as lgpio's pins do
 
         def close(self) -> None:
             raspberry.give_back(self._bcm, self._pin)
@@ -152,6 +155,10 @@ def become_raspberry_pi(parts: Parts, patch: pytest.MonkeyPatch, folder: Path, *
     else:
         patch.delitem(sys.modules, "pwmio", raising=False)
         patch.setattr(sys, "meta_path", [NoPwmio(), *sys.meta_path])
+    patch.setitem(sys.modules, "adafruit_pca9685", load_driver(parts.clock, "adafruit_pca9685"))
+    if isinstance(kernel := parts.light.hardware, EmulatedKernel):
+        patch.setattr(opening, "KernelFiles", lambda: kernel)
+        patch.setattr(opening, "board_model", lambda: BOARD)
     patch.setattr(pi, "RealClock", lambda: parts.clock)
     patch.setattr(pi, "LOCK_FOLDERS", (folder,))
     return raspberry

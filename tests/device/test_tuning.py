@@ -20,11 +20,6 @@ from retrolux.device.tuning import FULL, HALF, calibrate_gains, scatter, tune
 GREEN = 63452.0  # counts of 515 nm at full duty
 
 
-def hardware_timed(unit: Unit) -> Unit:
-    """Return the unit with pulses of just the length that they are told, as a PWM chip makes them."""
-    return replace(unit, pulses=Pulses(100.0, np.zeros(3), 0.0, np.zeros(3), np.zeros(3)))
-
-
 def opened(number: int, unit: Unit | None = None) -> tuple[Bench, Parts]:
     parts = make_parts(number, FakeClock(0), Scene(unit=unit))
     return open_sim(number, InstrumentSettings(), parts), parts
@@ -89,13 +84,13 @@ def test_a_window_shorter_than_a_period_is_kept() -> None:
 # Tuning
 
 
-@pytest.mark.parametrize("number", range(10))
-def test_with_a_hardware_timed_light_the_noise_becomes_that_of_a_steady_one(number: int) -> None:
-    unit = hardware_timed(make_unit(number))
-    instrument, _ = opened(number, unit)
-    found = tune(instrument, 100)
+@pytest.mark.parametrize(("backend", "number"), [*(("sysfs", n) for n in range(10)), ("pca9685", 0), ("pca9685", 5)])
+def test_with_a_hardware_timed_light_the_noise_becomes_that_of_a_steady_one(backend: str, number: int) -> None:
+    unit, settings = make_unit(number), InstrumentSettings(pwm_backend=backend)
+    instrument = open_sim(number, settings, make_parts(number, FakeClock(0), Scene(light=settings)))
+    found = tune(instrument, instrument.status()["light"]["frequency"])
     assert found.beats
-    assert found.ratio == pytest.approx(unit.clock, abs=3e-4)
+    assert found.ratio == pytest.approx(unit.clock * (unit.pwm_clock if backend == "pca9685" else 1), abs=3e-4)
     after = scatter(instrument, HALF, found.exposure, 100)
     steady = scatter(instrument, FULL, replace(found.exposure, gain=64), 100)
     assert after <= 1.5 * steady

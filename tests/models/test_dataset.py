@@ -134,3 +134,10 @@ def test_the_conversion_is_proportional_to_gain_and_time(gain, atime, astep):
 def test_times_alone_may_be_mixed_for_the_sensor_counts_them() -> None:
     mixed = [record(), record(astep=1999)]
     assert Dataset.from_records(mixed).outputs[:, 0] == pytest.approx([1000, 500], rel=1e-3)
+
+
+def test_the_inputs_are_what_the_light_did_where_the_log_says_it() -> None:
+    rows = [{"in": [0.293, 0, 1], "out": {"a": 1}, "duty": [0.29, 0, 1]}, {"in": [0.1, 0.2, 0.3], "out": {"a": 2}}]
+    assert Dataset.from_records(rows).inputs.tolist() == [[0.29, 0, 1], [0.1, 0.2, 0.3]]
+    with pytest.raises(BadData, match="different numbers of inputs"):
+        Dataset.from_records([{**rows[0], "duty": [0.29]}, rows[1]])

@@ -1,0 +1,1 @@
+"""The light's backends: who drives its three colours."""
