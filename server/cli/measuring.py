@@ -1,6 +1,7 @@
 """``retrolux measure`` and ``retrolux collect``."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,9 +60,12 @@ def measure(
         print_json(reading.to_record())
         return
     print_table(_reading_table(reading))
+    if reading.duty and any(abs(a - b) > VISIBLE for a, b in zip(reading.duty, reading.inputs, strict=True)):
+        say(f"set to the nearest that this light has: {_named(reading.duty)}")
     say(f"logged in {lab.log_path}")
 
 
+VISIBLE = 5e-5  # of a duty, as it is printed
 AMBIENT = {"dark": "ambient, measured", "estimate": "ambient, estimated", "last dark": "ambient, measured before"}
 
 
@@ -72,9 +76,12 @@ def _exposure(usual: Exposure, gain: float | None, atime: int | None, astep: int
     return replace(usual, **given) if given else None
 
 
+def _named(duties: Sequence[float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in zip(INPUTS, duties, strict=True))
+
+
 def _reading_table(reading: Measurement) -> Table:
-    setting = ", ".join(f"{name} {value:g}" for name, value in zip(INPUTS, reading.inputs, strict=True))
-    table = new_table(f"{setting} on {reading.device}")
+    table = new_table(f"{_named(reading.inputs)} on {reading.device}")
     table.show_lines = False
     table.add_column("channel")
     table.add_column("counts", justify="right")

@@ -46,6 +46,14 @@ class TestMeasure:
         assert done.json == record
         assert record["device"] == "sim:3"
 
+    def test_what_the_light_could_not_do_is_said_and_recorded(self, cli: Cli, home: Path) -> None:
+        (home / "coarse.toml").write_text('[light]\nbackend = "gpiozero"\n')
+        done = cli("measure", "0.293", "0.5", "1", "--config", "coarse.toml")
+        assert "set to the nearest that this light has: R 0.29, G 0.5, B 1\n" in done.err
+        (record,) = read_records(home / "state" / "retrolux" / "rgb.jsonl")
+        assert (record["in"], record["duty"]) == ([0.293, 0.5, 1.0], [0.29, 0.5, 1.0])
+        assert "nearest" not in cli("measure", "0.293", "0.5", "1").err
+
     def test_chosen_channels(self, cli: Cli) -> None:
         assert list(cli("measure", "0", "1", "0", "--json", "--channel", "515nm").json["out"]) == ["515nm"]
 
