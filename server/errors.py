@@ -76,6 +76,13 @@ class MixedDevices(ServerError, ValueError):
     status = 422
 
 
+class BadReport(ServerError, ValueError):
+    """Raised when a folder is no validation's, or one of another device or protocol than the one asked for."""
+
+    type = "/problems/bad-report"
+    status = 422
+
+
 class PortInUse(ServerError, OSError):
     """Raised when the server's address cannot be bound."""
 
