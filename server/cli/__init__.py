@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": ("asking", "Which counts will these inputs give?"),
     "sample": ("asking", "Draw joint or conditional samples from a model."),
     "evaluate": ("evaluating", "Score the methods on readings they have not seen."),
+    "validate": ("validating", "Measure a fixed protocol; write a dated report that others can compare."),
     "compare": ("comparing", "Can two logs be told apart? A classifier two-sample test."),
     "serve": ("serve", "Answer over HTTP."),
 }
