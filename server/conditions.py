@@ -32,6 +32,9 @@ LIBRARIES = (
 HOST_MODEL = Path("/proc/device-tree/model")
 NAME = "conditions.json"
 SCHEMA = 1
+KEYS = {"device", "protocol", "plan", "sessions"}
+SESSION_KEYS = {"settings", "tuning", "gain_ratios", "methods", "host", "versions", "light"}
+SESSION_KEYS |= {"remarks", "recoveries", "resumed", "started", "ended"}
 
 
 def label(device: str) -> str:
@@ -102,17 +105,14 @@ def read(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["schema"] != SCHEMA:
-            raise BadReport(
-                f"{path} is of schema {document['schema']!r}, not {SCHEMA}.", "Use the Retrolux that wrote it."
-            )
+        document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        schema = document["schema"]
+        whole = set(document) >= KEYS and all(set(s) >= SESSION_KEYS for s in document["sessions"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        if isinstance(error, BadReport):
-            raise
         raise BadReport(f"{path} is no validation's: {error!r}.", "Name another folder.") from error
-    found: dict[str, Any] = document
-    return found
+    if schema != SCHEMA or not whole:
+        raise BadReport(f"{path} is not of schema {SCHEMA}, or lacks some of it.", "Use the Retrolux that wrote it.")
+    return document
 
 
 def write(folder: Path, name: str, text: str) -> None:

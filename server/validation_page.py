@@ -1,5 +1,6 @@
 """The report as a page that a person reads: the verdict first, then a table for each part."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -65,6 +66,7 @@ def _conditions(session: Document) -> Iterator[str]:
     rows: list[tuple[str, object]] = [
         ("from, to", f"{session['started']}, {session['ended']}"),
         ("readings", f"{session['readings']} of {session['planned']}"),
+        ("interrupted and gone on with", f"{session['resumed']} times"),
         ("host", ", ".join(str(v) for v in host.values() if v)),
         ("versions", ", ".join(f"{k} {v}" for k, v in versions.items())),
         ("settings", _flat(session["settings"]) or "the other side's"),
@@ -241,9 +243,12 @@ DIFFERENCE = ("figure", "A", "B", "B − A", "p")
 
 
 def difference(found: Document) -> tuple[str, ...]:
-    """Return a difference as a row of a table."""
-    a, b, change, se = (found[key] for key in ("a", "b", "difference", "se"))
-    return (found["figure"], f"{a:.5g}", f"{b:.5g}", f"{change:+.3g} ± {se:.2g}", f"{found['p']:.1g}")
+    """Return a difference as a row of a table, its numbers to two digits of their uncertainty."""
+    values, se = (found[key] for key in ("a", "b", "difference")), found["se"]
+    places = max(0, 1 - math.floor(math.log10(se))) if se > 0 else 6
+    a, b, change = (f"{value:.{places}f}" for value in values)
+    sign = "+" if found["difference"] > 0 else ""
+    return (found["figure"].replace(" / ", " "), a, b, f"{sign}{change} ± {se:.{places}f}", f"{found['p']:.0e}")
 
 
 def tally(differences: Sequence[Document]) -> list[str]:

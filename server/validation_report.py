@@ -8,7 +8,6 @@ from typing import Any
 from retrolux.device.log import read_records
 from retrolux.models import registry
 from retrolux.models.model import Model
-from retrolux.models.registry import available
 from retrolux.server import conditions
 from retrolux.server.conditions import is_simulated, utc
 from retrolux.server.errors import BadReport
@@ -97,7 +96,6 @@ def _session(
     number: int, stored: Mapping[str, Any], records: Sequence[Mapping[str, Any]], protocol: Protocol, models: Models
 ) -> dict[str, Any]:
     known = {float(gain): ratio for gain, ratio in (stored["gain_ratios"] or {}).items()} or None
-    installed = [m for m in stored["methods"] if m in available()]
     readings = SessionReadings.of(records, known)
 
     def fitted(method: str) -> Model:
@@ -110,7 +108,7 @@ def _session(
         "planned": protocol.count(stored["methods"]),
         "started": utc(records[0]["time"]),
         "ended": utc(records[-1]["time"] + records[-1].get("elapsed", 0)),
-        "figures": figures(readings, installed, protocol.seed, fitted),
+        "figures": figures(readings, stored["methods"], protocol.seed, fitted),
     }
     return {**stored, **made}
 

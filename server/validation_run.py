@@ -184,9 +184,12 @@ class _Session:
         if len(self.todo["sessions"]) == self.number:
             methods = self.of.methods
             now = utc(self.instrument.time())
-            more: dict[str, Any] = {"remarks": [], "recoveries": None, "started": now, "ended": None}
+            more: dict[str, Any] = {"remarks": [], "recoveries": None, "resumed": 0, "started": now, "ended": None}
             more["light"] = self.instrument.status().get("light")
             self.todo["sessions"].append(present(self.of.lab, methods) | more)
+            self.of.keep(self.todo)
+        else:
+            self.todo["sessions"][self.number]["resumed"] += 1
             self.of.keep(self.todo)
         own: dict[str, Any] = self.todo["sessions"][self.number]
         return own

@@ -8,8 +8,11 @@ from retrolux.server.figures import Figure
 from retrolux.server.validation import SEEN_BY
 from retrolux.server.validation_compare import pooled
 
-CLAUDE_LIGHT = {"445nm": 0.55, "515nm": 0.51, "630nm": 0.98}
-"""Percent to which Claude-Light's 50 repeats of the same setting agreed in 2025, drift included."""
+REAL_REPEATS = {"445nm": 0.56, "515nm": 0.50, "630nm": 0.92}
+"""Percent of scatter within blocks of ten, of Claude-Light's 50 repeats of the same setting in 2025."""
+
+REAL_STEPS = {"R": 0.012, "G": 0.005, "B": 0.004}
+"""Steps at full duty of Claude-Light's sweeps of each colour in 2025, in input units."""
 
 MOST_SATURATED = 0.05  # of the readings, in a target's channel
 MOST_DRIFT = 1.0  # percent of the reference, over a session
@@ -42,8 +45,8 @@ def _repeats(found: Mapping[str, Figure]) -> str | None:
     if not each:
         return None
     those = ", ".join(f"{f.value:.2f} % at {nm(c)}" for c, f in each.items())
-    real = ", ".join(f"{CLAUDE_LIGHT[c]:.2f}" for c in each)
-    return f"One setting repeats to {those} (Claude-Light in 2025, drift included: {real} %)."
+    real = ", ".join(f"{REAL_REPEATS[c]:.2f}" for c in each)
+    return f"One setting repeats to {those} (Claude-Light in 2025: {real} %)."
 
 
 def _steps(found: Mapping[str, Figure]) -> str | None:
@@ -55,9 +58,8 @@ def _steps(found: Mapping[str, Figure]) -> str | None:
     if not each:
         return None
     those = ", ".join(f"{colour} {f.value:+.4f} ± {f.se:.4f}" for colour, f in each.items())
-    return (
-        f"Full duty lies off the line of the lower duties by {those} of the input (Claude-Light: 0.011, 0.006, 0.004)."
-    )
+    real = ", ".join(f"{REAL_STEPS[colour]:.3f}" for colour in each)
+    return f"Full duty lies off the line of the lower duties by {those} of the input (Claude-Light: {real})."
 
 
 def _recovered(found: Mapping[str, Figure]) -> str | None:

@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from retrolux.server.config import Config
 from retrolux.server.errors import BadArgument
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.protocol import PROTOCOL
+from retrolux.server.validation_compare import GROUPS
 from retrolux.server.validation_page import DIFFERENCE, difference, tally, title
 from retrolux.server.validation_report import compare_reports, write_report
 from retrolux.server.validation_run import Validation
@@ -135,14 +136,19 @@ def _print_comparison(found: Mapping[str, Any], *, as_json: bool) -> None:
         )
     for remark in found["remarks"]:
         say(remark)
-    exceeding = [d for d in found["differences"] if d["exceeds"]]
-    if exceeding:
-        table = new_table("differences that exceed their uncertainty")
-        table.show_lines = False
-        for k, heading in enumerate(DIFFERENCE):
-            table.add_column(heading, justify="right" if k else "left", no_wrap=True)
-        for each in exceeding:
-            table.add_row(*difference(each))
-        print_table(table)
+    for group in GROUPS:
+        _print_differences([d for d in found["differences"] if d["of"] == group and d["exceeds"]], group)
     for line in tally(found["differences"]):
         click.echo(line)
+
+
+def _print_differences(exceeding: Sequence[Mapping[str, Any]], group: str) -> None:
+    if not exceeding:
+        return
+    table = new_table(f"of the {group}, beyond its uncertainty")
+    table.show_lines = False
+    for k, heading in enumerate(DIFFERENCE[:-1]):
+        table.add_column(heading, justify="right" if k else "left", no_wrap=True)
+    for each in exceeding:
+        table.add_row(*difference(each)[:-1])
+    print_table(table)

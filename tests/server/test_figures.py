@@ -1,12 +1,16 @@
 """Figures with their uncertainty, against other calculations of the same."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from retrolux.server.figures import deviation_of, drift, linearity, mean_of, repeatability, share_of
+from retrolux.server.figures import deviation_of, drift, linearity, mean_of, repeatability, response, share_of
+from retrolux.server.validation_verdict import REAL_REPEATS, REAL_STEPS
 
 
 class TestRepeatability:
@@ -96,6 +100,52 @@ class TestLinearity:
     def test_a_colour_that_is_dead_has_no_line(self) -> None:
         assert linearity(self.DUTIES, np.full(10, 700.0)) is None
         assert linearity(self.DUTIES[-4:], np.arange(4.0)) is None
+
+
+class TestResponse:
+    def test_is_the_least_squares_solution_and_its_covariance(self) -> None:
+        rng = np.random.default_rng(4)
+        inputs = rng.random((60, 3))
+        counts = 1000 + inputs @ [30000.0, 500, 20] + 40 * rng.normal(size=60)
+        found = response("RGB", inputs, counts)
+        assert found is not None
+        for k, name in enumerate("RGB"):
+            others = np.column_stack([np.ones(60), np.delete(inputs, k, axis=1)])
+            # Frisch, Waugh and Lovell: what the others do not explain, by itself
+            x, y = (v - others @ np.linalg.lstsq(others, v)[0] for v in (inputs[:, k], counts))
+            slope = x @ y / (x @ x)
+            noise = ((y - slope * x) ** 2).sum() / (60 - 4)
+            assert found["slopes"][name]["value"] == pytest.approx(slope)
+            assert found["slopes"][name]["se"] == pytest.approx(np.sqrt(noise / (x @ x)))
+            assert found["scatter"] == pytest.approx(np.sqrt(noise))
+
+    @pytest.mark.parametrize("inputs", [np.random.default_rng(0).random((7, 3)), np.full((30, 3), 0.5)])
+    def test_too_little_tells_nothing(self, inputs: np.ndarray) -> None:
+        assert response("RGB", inputs, np.arange(float(len(inputs)))) is None
+
+
+class TestRealReadings:
+    """What a report says of Claude-Light is what these figures make of its readings."""
+
+    def rows(self, folder: Path, tag: str) -> list[dict]:
+        lines = (folder / "claude-light-2025.jsonl").read_text().splitlines()
+        return [row for row in map(json.loads, lines) if row["tag"] == tag]
+
+    def test_repeats(self, real_data: Path) -> None:
+        rows = self.rows(real_data, "exp_repeat")
+        for channel, percent in REAL_REPEATS.items():
+            found = repeatability(np.split(np.array([r["out"][channel] for r in rows], float), 5))
+            assert found is not None
+            assert round(found["within_percent"]["value"], 2) == percent
+
+    @pytest.mark.parametrize(("colour", "channel"), [("R", "630nm"), ("G", "515nm"), ("B", "445nm")])
+    def test_steps(self, real_data: Path, colour: str, channel: str) -> None:
+        rows = self.rows(real_data, f"{colour.lower()}_sweep")
+        duties = np.array([r["in"]["RGB".index(colour)] for r in rows])
+        found = linearity(duties, np.array([r["out"][channel] for r in rows], float))
+        assert found is not None
+        assert round(found["step"]["value"], 3) == REAL_STEPS[colour]
+        assert found["r2"] > 0.9998
 
 
 def test_a_mean_has_the_error_of_scipys() -> None:

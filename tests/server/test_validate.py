@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Callable
@@ -14,7 +15,8 @@ import pytest
 from retrolux.device.errors import DeviceError, InstrumentBusy
 from retrolux.device.factory import open_instrument
 from retrolux.device.log import read_records
-from retrolux.models.errors import BadData
+from retrolux.models import registry
+from retrolux.models.errors import BadData, MissingLibrary
 from retrolux.server import conditions
 from retrolux.server.cli import validating
 from retrolux.server.config import Config
@@ -112,6 +114,7 @@ class TestRun:
         assert times == sorted(times)
         document = make_report(folder)
         assert document["complete"]
+        assert document["sessions"][0]["resumed"] == 1
         assert len({r["out"]["515nm"] for r in records}) > COUNT / 2  # the simulator's noise did not begin anew
 
     def test_a_report_of_an_interrupted_one_says_so(self, tmp_path: Path) -> None:
@@ -212,7 +215,7 @@ class TestRefusals:
         finally:
             os.close(handle)
 
-    @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": 99}'])
+    @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"schema": 99}', '{"schema": 1}'])
     def test_conditions_that_are_none(self, tmp_path: Path, text: str) -> None:
         (tmp_path / "conditions.json").write_text(text)
         self.refused(short(tmp_path), "conditions.json")
@@ -228,6 +231,20 @@ class TestReport:
         before = {name: (complete / name).read_text() for name in ("report.json", "report.md")}
         write_report(complete)
         assert {name: (complete / name).read_text() for name in before} == before
+
+    def test_a_method_that_is_not_installed_where_it_is_read_is_told(
+        self, tmp_path: Path, complete: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        shutil.copytree(complete, tmp_path, dirs_exist_ok=True)
+
+        def missing(method: str) -> None:
+            raise MissingLibrary(f"{method} is not here.", "Install it.")
+
+        monkeypatch.setattr(registry, "create", missing)
+        document = make_report(tmp_path)
+        assert "linear: linear is not here. Install it." in document["verdict"]["to_look_at"]
+        before = read_report(complete)["sessions"][0]["figures"]
+        assert document["sessions"][0]["figures"]["playback"] == before["playback"]
 
     def test_names_a_simulated_instrument_first(self, complete: Path) -> None:
         first, *_ = (complete / "report.md").read_text().splitlines()
@@ -323,6 +340,14 @@ class TestCommand:
         assert cli("validate", "-o", "out", "--again").code == 0
         assert len(json.loads((home / "out" / "report.json").read_text())["sessions"]) == 3
 
+    def test_interrupted_it_says_that_it_goes_on(self, cli: Cli, home: Path) -> None:
+        with pytest.raises(_InterruptedError):
+            Validation(Laboratory(Config()), home / "out", SHORT, LINEAR, interrupted_after(9)).run()
+        done = cli("validate", "-o", "out")
+        assert done.code == 0
+        assert "going on with the interrupted session" in done.err
+        assert "Complete" in done.out
+
     def test_two_folders_side_by_side(self, cli: Cli) -> None:
         cli("validate", "-o", "a")
         cli("validate", "-o", "b", "--device", "sim:3")
@@ -330,7 +355,7 @@ class TestCommand:
         assert same["exceeding"] == {"instrument": 0, "surroundings": 0}
         other = cli("validate", "--compare", "a", "b")
         assert "B: sim:3, simulated" in other.out
-        assert "response / 590nm / slopes / R" in other.out
+        assert "response 590nm slopes R" in other.out
 
     @pytest.mark.parametrize(
         "arguments",

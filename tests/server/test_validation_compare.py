@@ -13,6 +13,7 @@ from retrolux.server.errors import BadReport
 from retrolux.server.figures import Figure
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.validation_compare import GROUPS, compare, of, pooled
+from retrolux.server.validation_page import difference
 from retrolux.server.validation_report import compare_reports, write_report
 from retrolux.server.validation_run import Validation
 
@@ -83,6 +84,19 @@ class TestFigures:
             a, b = ({f"x{k}": one(v, 1.0, 1e6) for k, v in enumerate(rng.normal(size=60))} for _ in range(2))
             exceeding += any(d.exceeds for d in compare([a], [b]))
         assert exceeding <= 8
+
+    @pytest.mark.parametrize(
+        ("a", "b", "se", "row"),
+        [
+            (15266.4, 12739.5, 22.7, ("x y", "15266", "12740", "-2527 ± 23")),
+            (0.00142, 0.00405, 0.00061, ("x y", "0.00142", "0.00405", "+0.00263 ± 0.00061")),
+            (2.0, 2.0, 0.0, ("x y", "2.000000", "2.000000", "0.000000 ± 0.000000")),
+        ],
+    )
+    def test_numbers_are_given_to_two_digits_of_their_uncertainty(
+        self, a: float, b: float, se: float, row: tuple[str, ...]
+    ) -> None:
+        assert difference({"figure": "x / y", "a": a, "b": b, "difference": b - a, "se": se, "p": 0.5})[:4] == row
 
 
 class TestUnits:
