@@ -183,7 +183,8 @@ def playback(readings: SessionReadings) -> dict[str, Any]:
     dict
         ``answers``: for each target and method the inputs, whether the method said that they reach it, and the
         errors (measured − target) of each channel in counts and percent; ``methods``: for each method the root mean
-        square of these errors in percent, over what it said could be reached.
+        square of these errors in percent, over what it said could be reached, and how much of it the noise of so few
+        playbacks alone would give.
     """
     played = [r for r in readings.records if r.get("part") == "playback"]
     played_back = {(r["target_number"], r["method"]) for r in played}
@@ -218,15 +219,20 @@ def _error(readings: SessionReadings, rows: Rows, channel: str, asked: float) ->
 
 def _missed(answers: Sequence[Record]) -> dict[str, Any]:
     reached = [a for a in answers if a["attainable"]]
-    errors = np.array([e["percent"] for a in reached for e in a["error"].values() if e["percent"] is not None])
-    rms = float(np.sqrt(np.mean(errors**2))) if len(errors) else None
-    n = len(errors)
+    cells = [(e, asked) for a in reached for c, asked in a["target"].items() if (e := a["error"].get(c)) and asked]
+    errors, n = np.array([e["percent"] for e, _ in cells]), len(cells)
+    noise = np.array([100 * e["counts"]["se"] / asked for e, asked in cells if e["counts"]["se"] is not None])
     return {
-        "rms_percent": None if rms is None else deviation_of(rms, n, n).to_json(),
+        "rms_percent": deviation_of(_rms(errors), n, n).to_json() if n else None,
+        "noise_percent": _rms(noise) if len(noise) else None,
         "largest_percent": float(np.abs(errors).max()) if n else None,
         "attainable": len(reached),
         "targets": len(answers),
     }
+
+
+def _rms(values: Array) -> float:
+    return float(np.sqrt(np.mean(values**2)))
 
 
 def _saturated(readings: SessionReadings) -> dict[str, Any]:

@@ -198,12 +198,13 @@ def _playback(session: Document) -> Iterator[str]:
         (
             method,
             pm(f["rms_percent"], ".2f"),
+            _number(f["noise_percent"], ".2f"),
             _number(f["largest_percent"], ".2f"),
             f"{f['attainable']} of {f['targets']}",
         )
         for method, f in played["methods"].items()
     ]
-    columns = ("method", "root mean square error, %", "largest, %", "attainable targets")
+    columns = ("method", "root mean square error, %", "noise alone, %", "largest, %", "attainable targets")
     yield from _table("Answers played back", columns, methods)
     if played["answers"]:
         yield from _table(

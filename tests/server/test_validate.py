@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from retrolux.device.clock import FakeClock
 from retrolux.device.errors import DeviceError, InstrumentBusy
 from retrolux.device.factory import open_instrument
 from retrolux.device.log import read_records
+from retrolux.device.sim import make_parts
 from retrolux.models import registry
 from retrolux.models.errors import BadData, MissingLibrary
 from retrolux.server import conditions
@@ -26,6 +28,7 @@ from retrolux.server.protocol import Protocol
 from retrolux.server.validation_report import make_report, read_report, write_report
 from retrolux.server.validation_run import LOG, Validation
 from tests.device.loopback import claude_light, retrolux, serving
+from tests.device.raspberry_pi import become_raspberry_pi
 from tests.server.conftest import Outcome
 
 Cli = Callable[..., Outcome]
@@ -290,6 +293,10 @@ class TestReport:
 
 
 class TestRemote:
+    @pytest.fixture(autouse=True)
+    def _no_proxy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+
     @pytest.mark.parametrize(("behaviour", "behind"), [(retrolux, " (sim)"), (claude_light, "")])
     def test_an_address_stands_nowhere(self, tmp_path: Path, behaviour: Any, behind: str) -> None:
         with open_instrument("sim") as bench, serving(behaviour(bench)) as (url, _):
@@ -311,6 +318,24 @@ class TestRemote:
         assert "host" not in plain
         assert conditions.label("http://host:8000 (pi)") == f"{plain} (pi)"
         assert [conditions.is_simulated(f"{plain}{d}") for d in (" (sim:3)", " (pi)", "")] == [True, False, False]
+
+
+def test_the_hardware_path_is_validated_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Through the fakes of a Raspberry Pi's libraries, at another exposure than the usual one."""
+    raspberry = become_raspberry_pi(make_parts(2, FakeClock()), monkeypatch, tmp_path)
+    sensor = {"gain": 128, "atime": 0, "astep": 3599}
+    lab = Laboratory(Config.model_validate({"state": tmp_path / "state", "device": "pi", "sensor": sensor}))
+    run = Validation(lab, tmp_path / "out", SHORT, LINEAR)
+    run.run()
+    document = write_report(tmp_path / "out", run.models)
+    assert document["device"] == "pi"
+    assert document["simulated"] is False
+    assert document["complete"]
+    (session,) = document["sessions"]
+    assert session["settings"]["exposure"] == {"gain": 128, "atime": 0, "astep": 3599}
+    assert session["light"]["backend"]
+    assert raspberry.held == set()
+    assert (tmp_path / "out" / "report.md").read_text().startswith("# Validation of pi, 20")
 
 
 class TestCommand:

@@ -138,6 +138,10 @@ def test_playback_compares_with_what_was_asked(found: dict[str, Any]) -> None:
     percents = [e["percent"] for a in answers[:7] for e in a["error"].values()]
     linear = found["playback"]["methods"]["linear"]
     assert linear["rms_percent"]["value"] == pytest.approx(np.sqrt(np.mean(np.square(percents))))
+    errors = [
+        column(c, "playback", target_number=t).std(ddof=1) / PROTOCOL.target(t)[c] for t in range(7) for c in PAPER
+    ]
+    assert linear["noise_percent"] == pytest.approx(100 * np.sqrt(np.mean(np.square(errors)) / 3), rel=1e-3)
     assert linear["largest_percent"] == pytest.approx(np.abs(percents).max())
     assert (linear["attainable"], linear["targets"]) == (7, 8)
 
