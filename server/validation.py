@@ -183,7 +183,7 @@ def playback(readings: SessionReadings) -> dict[str, Any]:
     dict
         ``answers``: for each target and method the inputs, whether the method said that they reach it, and the
         errors (measured − target) of each channel in counts and percent; ``methods``: for each method the root mean
-        square of these errors in percent, over what it said could be reached, and how much of it the noise of so few
+        square of these errors, over what it said could be reached, and how much of it the noise of so few
         playbacks alone would give.
     """
     played = [r for r in readings.records if r.get("part") == "playback"]
@@ -221,9 +221,11 @@ def _missed(answers: Sequence[Record]) -> dict[str, Any]:
     reached = [a for a in answers if a["attainable"]]
     cells = [(e, asked) for a in reached for c, asked in a["target"].items() if (e := a["error"].get(c)) and asked]
     errors, n = np.array([e["percent"] for e, _ in cells]), len(cells)
+    counts = np.array([e["counts"]["value"] for e, _ in cells])
     noise = np.array([100 * e["counts"]["se"] / asked for e, asked in cells if e["counts"]["se"] is not None])
     return {
         "rms_percent": deviation_of(_rms(errors), n, n).to_json() if n else None,
+        "rms_counts": deviation_of(_rms(counts), n, n).to_json() if n else None,
         "noise_percent": _rms(noise) if len(noise) else None,
         "largest_percent": float(np.abs(errors).max()) if n else None,
         "attainable": len(reached),

@@ -197,6 +197,7 @@ def _playback(session: Document) -> Iterator[str]:
     methods = [
         (
             method,
+            pm(f["rms_counts"], ".0f"),
             pm(f["rms_percent"], ".2f"),
             _number(f["noise_percent"], ".2f"),
             _number(f["largest_percent"], ".2f"),
@@ -204,7 +205,7 @@ def _playback(session: Document) -> Iterator[str]:
         )
         for method, f in played["methods"].items()
     ]
-    columns = ("method", "root mean square error, %", "noise alone, %", "largest, %", "attainable targets")
+    columns = ("method", "root mean square error, counts", "in %", "noise alone, %", "largest, %", "attainable targets")
     yield from _table("Answers played back", columns, methods)
     if played["answers"]:
         yield from _table(

@@ -74,10 +74,12 @@ def _recovered(found: Mapping[str, Figure]) -> str | None:
 
 
 def _played(found: Mapping[str, Figure], document: Document) -> str | None:
-    scores = {m: f for m in methods_of(document) if (f := found.get(f"playback / methods / {m} / rms_percent"))}
-    if not scores:
+    place = "playback / methods / {} / {}".format
+    played = [m for m in methods_of(document) if place(m, "rms_percent") in found]
+    if not played:
         return None
-    those = ", ".join(f"{m} {f.value:.2f} %" for m, f in scores.items())
+    percent, counts = ([found[place(m, name)].value for m in played] for name in ("rms_percent", "rms_counts"))
+    those = ", ".join(f"{m} {p:.2f} % or {c:.0f} counts" for m, p, c in zip(played, percent, counts, strict=True))
     return f"Answers played back miss their targets by (root mean square): {those}."
 
 

@@ -27,7 +27,7 @@ folder_path = click.Path(path_type=Path, file_okay=False)
 
 @click.command()
 @click.option("-o", "--folder", type=folder_path, help="Output folder.  [default: validation-DATE-DEVICE]")
-@click.option("--sessions", type=click.IntRange(1, 1000), help="Measure the protocol so often.  [default: 1]")
+@click.option("--sessions", type=click.IntRange(1, 1000), help="How often the protocol is measured.  [default: 1]")
 @click.option("--hours-apart", type=click.FloatRange(0, 8760), help="From one session to the next.  [default: 24]")
 @click.option("--again", is_flag=True, help="Add a session, now, to a folder that is complete.")
 @click.option(

@@ -142,6 +142,8 @@ def test_playback_compares_with_what_was_asked(found: dict[str, Any]) -> None:
         column(c, "playback", target_number=t).std(ddof=1) / PROTOCOL.target(t)[c] for t in range(7) for c in PAPER
     ]
     assert linear["noise_percent"] == pytest.approx(100 * np.sqrt(np.mean(np.square(errors)) / 3), rel=1e-3)
+    counts = [e["counts"]["value"] for a in answers[:7] for e in a["error"].values()]
+    assert linear["rms_counts"]["value"] == pytest.approx(np.linalg.norm(counts) / np.sqrt(21))
     assert linear["largest_percent"] == pytest.approx(np.abs(percents).max())
     assert (linear["attainable"], linear["targets"]) == (7, 8)
 
