@@ -2,9 +2,10 @@
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -29,6 +30,8 @@ class Dataset:
     saturated : ndarray of bool, shape (n_rows, n_outputs)
         Cells at the sensor's ceiling: the true value is at least what stands there.
     input_names, output_names : tuple of str
+    times : ndarray, shape (n_rows,), optional
+        When each was read, seconds since the epoch; None where one does not say.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class Dataset:
     saturated: NDArray[np.bool_]
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
+    times: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         names = self.input_names + self.output_names
@@ -54,6 +58,8 @@ class Dataset:
                     f"{name} has shape {getattr(self, name).shape}, not ({len(self.inputs)}, {columns}).",
                     "Give one row a reading and one column a name.",
                 )
+        if self.times is not None and (self.times.shape != (len(self.inputs),) or not np.isfinite(self.times).all()):
+            raise BadData("The times are not one finite number a reading.", "Leave these readings out.")
         if not (np.isfinite(self.inputs).all() and np.isfinite(self.outputs).all()):
             raise BadData("The readings contain a number that is not finite.", "Leave these readings out.")
         if self.inputs.size and not (self.inputs.min() >= 0 and self.inputs.max() <= 1):
@@ -109,6 +115,7 @@ class Dataset:
             (raw >= ceilings) | flagged,
             input_names or _default_names(inputs.shape[1]),
             channels,
+            _times(rows),
         )
 
     def __len__(self) -> int:
@@ -118,19 +125,21 @@ class Dataset:
     def hash(self) -> str:
         """SHA-256 over names and contents, as hexadecimal digits."""
         digest = hashlib.sha256(json.dumps([self.input_names, self.output_names]).encode())
-        for array in (self.inputs, self.outputs, self.saturated):
+        times = () if self.times is None else (self.times,)
+        for array in (self.inputs, self.outputs, self.saturated, *times):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
 
     def take(self, rows: ArrayLike) -> Self:
         """Return the chosen readings: indices, or a boolean for each row."""
         i = np.asarray(rows)
-        return type(self)(self.inputs[i], self.outputs[i], self.saturated[i], self.input_names, self.output_names)
+        times = None if self.times is None else self.times[i]
+        return replace(self, inputs=self.inputs[i], outputs=self.outputs[i], saturated=self.saturated[i], times=times)
 
     def select(self, outputs: Sequence[str]) -> Self:
         """Return these outputs only, in this order. Raises UnknownColumn."""
         i = self.columns(outputs)
-        return type(self)(self.inputs, self.outputs[:, i], self.saturated[:, i], self.input_names, tuple(outputs))
+        return replace(self, outputs=self.outputs[:, i], saturated=self.saturated[:, i], output_names=tuple(outputs))
 
     def without(self, outputs: Collection[str]) -> Self:
         """Return all outputs but these. Raises UnknownColumn."""
@@ -145,6 +154,14 @@ class Dataset:
                     f"There is no output {name!r}.", f"Choose among {', '.join(self.output_names) or 'none'}."
                 )
         return [self.output_names.index(name) for name in outputs]
+
+
+def _times(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
+    """Return when each was read; None where one does not say."""
+    times = [row.get("time") for row in rows]
+    if any(isinstance(t, bool) or not isinstance(t, int | float) or not math.isfinite(t) for t in times):
+        return None
+    return np.array(times, dtype=np.float64)
 
 
 def _inputs(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:

@@ -3,43 +3,16 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from sklearn.metrics import r2_score, root_mean_squared_error
 
 from retrolux.models import readings, registry
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
 from retrolux.models.method import PAPER
-from retrolux.models.model import Array, Model, Posterior, Progress
-
-Condition = Literal["targets", "all"]
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """What one method reached; one number an input where a mapping.
-
-    Attributes
-    ----------
-    rmse : mapping of str to float
-        Root of the mean squared error, in input units.
-    r2 : mapping of str to float or None
-        Coefficient of determination; None for an input that does not vary, which has none.
-    coverage90 : mapping of str to float
-        Share of the true inputs inside the 90 % interval.
-    fit_seconds : float
-        For everything that is fitted before the first question can be answered.
-    invert_ms : float
-        Milliseconds a reading.
-    """
-
-    rmse: Mapping[str, float]
-    r2: Mapping[str, float | None]
-    coverage90: Mapping[str, float]
-    fit_seconds: float
-    invert_ms: float
+from retrolux.models.model import Model, Posterior, Progress
+from retrolux.models.score import Score, score
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +39,7 @@ class Evaluation:
             "n_train": self.n_train,
             "n_test": self.n_test,
             "left_out": dict(self.left_out),
-            "models": {
-                method: {
-                    "rmse": dict(s.rmse),
-                    "r2": dict(s.r2),
-                    "coverage90": dict(s.coverage90),
-                    "fit_seconds": s.fit_seconds,
-                    "invert_ms": s.invert_ms,
-                }
-                for method, s in self.models.items()
-            },
+            "models": {method: s.to_json() for method, s in self.models.items()},
         }
 
 
@@ -84,7 +48,7 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
     test: Dataset,
     methods: Sequence[str],
     *,
-    condition: Condition | str = "targets",
+    condition: str = "targets",
     targets: Sequence[str] = PAPER,
     seed: int = 0,
     progress: Progress | None = None,
@@ -96,8 +60,9 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
     train, test : Dataset
         Of the same inputs; channels that only one of them has are left out.
     methods : sequence of str
-    condition : {"targets", "all"}
-        Recover from the target channels, or from every channel that is not saturated in the reading.
+    condition : str
+        Recover from the ``targets``, from ``all`` channels that are not saturated in the reading, or from channels that
+        are named, separated by commas.
     targets : sequence of str
         A reading saturated in one of these is left out, of both datasets.
     progress : callable, optional
@@ -110,19 +75,29 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
     UnknownColumn
         When a target is not a channel of both.
     """
-    if condition not in {"targets", "all"}:
-        raise BadData(f"There is no condition {condition!r}.", "Choose targets or all.")
     if train.input_names != test.input_names:
         raise BadData("The readings to learn from and to recover have different inputs.", "Compare like with like.")
     known, unseen = _unsaturated(train, test, targets), _unsaturated(test, train, targets)
     if not len(unseen):
         raise BadData("No reading is left to recover.", "Give readings that are not saturated in the targets.")
     names = readings.usable(known, 1).output_names
-    patterns = _patterns(unseen, tuple(targets) if condition == "targets" else names)
+    patterns = _patterns(unseen, _conditions(condition, targets, names))
     task = _Task(known, unseen, patterns, seed)
     scores = {method: task.score(method, _share(progress, i, len(methods))) for i, method in enumerate(methods)}
     left_out = {"train": len(train) - len(known), "test": len(test) - len(unseen)}
     return Evaluation(len(known), len(unseen), left_out, scores)
+
+
+def _conditions(condition: str, targets: Sequence[str], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the channels to recover from, in the order of names. Raises BadData."""
+    if condition in {"targets", "all"}:
+        return tuple(targets) if condition == "targets" else names
+    asked = [name.strip() for name in condition.split(",")]
+    if unknown := [name for name in asked if name not in names]:
+        raise BadData(
+            f"There is no condition {', '.join(unknown)}.", f"Choose targets, all, or some of {', '.join(names)}."
+        )
+    return tuple(name for name in names if name in asked)
 
 
 Patterns = Mapping[tuple[str, ...], list[int]]
@@ -161,19 +136,7 @@ class _Task:
         fitted = time.perf_counter()
         found = _recovered(model, self.unseen, self.patterns, self.seed)
         seconds = time.perf_counter() - fitted
-        return _compared(found, self.unseen, fitted - began, 1000 * seconds / len(self.unseen))
-
-
-def _compared(found: Posterior, unseen: Dataset, fit_seconds: float, invert_ms: float) -> Score:
-    true, names = unseen.inputs, unseen.input_names
-    inside = ((found.low <= true) & (true <= found.high)).mean(axis=0)
-    rmse = root_mean_squared_error(true, found.mean, multioutput="raw_values")
-    r2 = {name: _determination(t, f) for name, t, f in zip(names, true.T, found.mean.T, strict=True)}
-    return Score(_named(names, rmse), r2, _named(names, inside), fit_seconds, invert_ms)
-
-
-def _determination(true: Array, found: Array) -> float | None:
-    return float(r2_score(true, found)) if np.ptp(true) > 0 else None
+        return score(found, self.unseen, self.known.inputs, fitted - began, 1000 * seconds / len(self.unseen))
 
 
 def _recovered(model: Model, unseen: Dataset, patterns: Patterns, seed: int) -> Posterior:
@@ -182,10 +145,6 @@ def _recovered(model: Model, unseen: Dataset, patterns: Patterns, seed: int) -> 
         found = model.recover(pattern, unseen.outputs[rows][:, unseen.columns(pattern)], seed=seed)
         parts[:, rows] = found.mean, found.std, found.low, found.high
     return Posterior(*parts)
-
-
-def _named(names: Sequence[str], values: Array) -> dict[str, float]:
-    return dict(zip(names, np.asarray(values).tolist(), strict=True))
 
 
 def _share(progress: Progress | None, i: int, n: int) -> Progress:

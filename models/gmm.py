@@ -1,6 +1,5 @@
 """``gmm``: a Gaussian mixture of inputs and outputs together, asked by conditioning."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -9,10 +8,10 @@ from retrolux.models import readings
 from retrolux.models.conditional import Fit, bounded
 from retrolux.models.method import Method, Names
 from retrolux.models.mixture import Mixture, MixtureGiven
-from retrolux.models.model import Progress
+from retrolux.models.model import Array, Progress
 from retrolux.models.modes import modes
+from retrolux.models.setting import Setting
 from retrolux.models.solution import Solution
-from retrolux.models.targets import check_target
 
 
 class GmmModel(Method):
@@ -47,12 +46,11 @@ class GmmModel(Method):
         table = readings.complete(self.data, columns, minimum)
         return Mixture.learn(table, seed=self.seed, progress=progress)
 
-    def invert(self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0) -> Solution:
-        """Return the likeliest inputs, and further ones where the mixture has several; see :meth:`Model.invert`."""
-        names, values = check_target(target, self.data.output_names)
+    def _invert(self, names: Names, values: Array, samples: int, seed: int, setting: Setting | None) -> Solution:
+        """Return the likeliest inputs, and further ones where the mixture has several."""
         found = modes(self._conditional(names, self.input_names).at(values), samples, seed)
         if len(found) == 1:
             found = [self._recover(names, values[None], samples, seed)]
         first, *others = [bounded(posterior) for posterior in found]
-        further = [self._solution(names, values, posterior) for posterior in others]
-        return self._solution(names, values, first, further)
+        further = [self._solution(names, values, posterior, setting) for posterior in others]
+        return self._solution(names, values, first, setting, further)

@@ -1,6 +1,5 @@
 """``linear``: a least-squares line for every output, and a bounded programme for the way back."""
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 from retrolux.models import least_squares, readings
@@ -8,8 +7,8 @@ from retrolux.models.conditional import Conditional, Fit, Resampled
 from retrolux.models.method import Method, Names
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.regression import Regression
+from retrolux.models.setting import Setting
 from retrolux.models.solution import Solution
-from retrolux.models.targets import check_target
 
 
 class LinearModel(Method):
@@ -37,12 +36,18 @@ class LinearModel(Method):
         line = self._line(self.input_names, names)
         return least_squares.solve_within_bounds(line, rows, self.data.inputs)
 
-    def invert(self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0) -> Solution:  # noqa: ARG002
-        """Return inputs that give the target, or come nearest to it in counts; see :meth:`Model.invert`."""
-        names, values = check_target(target, self.data.output_names)
+    def _invert(
+        self,
+        names: Names,
+        values: Array,
+        samples: int,  # noqa: ARG002 - no draws
+        seed: int,  # noqa: ARG002
+        setting: Setting | None,
+    ) -> Solution:
+        """Return inputs that give the target, or come nearest to it in counts."""
         line = self._line(self.input_names, names)
         posterior = least_squares.solve_within_bounds(line, values[None], self.data.inputs, wish=True)
-        return self._solution(names, values, posterior)
+        return self._solution(names, values, posterior, setting)
 
     def _line(self, given: Names, wanted: Names) -> Regression:
         fit = self._kept(given, wanted, lambda: self._fit_line(given, wanted))

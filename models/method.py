@@ -3,6 +3,7 @@
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -11,11 +12,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from retrolux.models import readings, storage, verdict
+from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData, BadTarget, ModelUnreadable, NotFitted
 from retrolux.models.model import Array, Model, Posterior, Progress
+from retrolux.models.setting import Setting
 from retrolux.models.solution import Solution
+from retrolux.models.state_space import StateSpace
 from retrolux.models.targets import check_array, check_names, check_target
 
 Names = tuple[str, ...]
@@ -44,6 +48,8 @@ class Method(Model):
         self._data: Dataset | None = None
         self._fits: dict[tuple[Names, Names], Fit] = {}
         self._scatter: Array | None = None
+        self._light: Method | None = None
+        self._world: StateSpace | None = None
         self._lock = threading.RLock()
 
     @abstractmethod
@@ -53,19 +59,37 @@ class Method(Model):
     def _options(self) -> dict[str, Any]:
         return {"targets": self.targets}
 
-    def fit(self, data: Dataset, *, seed: int = 0, progress: Progress | None = None) -> Self:
+    def fit(
+        self, data: Dataset, *, seed: int = 0, progress: Progress | None = None, state: StateSpace | None = None
+    ) -> Self:
         """Learn from readings; see :meth:`Model.fit`. Saturated cells are left out. Raises BadData, UnknownColumn."""
+        report = progress or _silent
+        share = 1.0 if state is None else 0.5
+        self._fit_readings(data, seed, lambda fraction: report(share * fraction))
+        if state is not None:
+            self._learn_light(data, state, lambda fraction: report(0.5 + 0.5 * fraction))
+        return self
+
+    def _learn_light(self, data: Dataset, state: StateSpace, report: Progress) -> None:
+        """Learn the same of the readings less their ambient light."""
+        names = [name for name in self.output_names if name in state.names]
+        own = state.of(names)
+        net = replace(own.net(data.select(names)), times=None)
+        self._world = own
+        self._light = type(self)(**self._options()).fit(net, seed=self.seed, progress=report)
+
+    def _fit_readings(self, data: Dataset, seed: int, progress: Progress) -> None:
         chosen = readings.usable(data, len(data.input_names) + self.spare)
         self.input_names, self.output_names = chosen.input_names, chosen.output_names
         self.data_hash, self.n_rows, self.seed = data.hash, len(data), seed
         self.created = datetime.now(UTC)
         self._data, self._fits, self._scatter = chosen, {}, None
+        self._light = self._world = None
         try:
-            self._learn(progress or _silent)
+            self._learn(progress)
         except BaseException:
             self._data = None  # half a fit is none
             raise
-        return self
 
     def prepare(self, names: Sequence[str], *, progress: Progress | None = None) -> None:
         """Fit what targets of these outputs need, so that the first question is answered as fast as the next.
@@ -98,23 +122,56 @@ class Method(Model):
     def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:
         return bounded(self._conditional(names, self.input_names).posterior(rows, samples=samples, seed=seed))
 
-    def invert(self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0) -> Solution:
-        """Return inputs that give the target; see :meth:`Model.invert`. Raises BadTarget, UnknownColumn, BadData."""
-        names, values = check_target(target, self.data.output_names)
-        posterior = self._recover(names, values[None], samples, seed)
-        return self._solution(names, values, posterior)
+    def recover_in(
+        self, names: Sequence[str], targets: Array, ambient: Sequence[Ambient], *, samples: int = 500, seed: int = 0
+    ) -> Posterior:
+        """Return the inputs for targets, each under ambient light that is known; see :meth:`Model.recover_in`."""
+        there = [one.of(names) for one in ambient]
+        net = check_array(targets, len(names), "targets") - np.array([one.mean for one in there])
+        found = self.light.recover(names, net, samples=samples, seed=seed)
+        return found.widened(np.array([self._shifts(one) for one in there]))
 
-    def _solution(self, names: Names, values: Array, posterior: Posterior, others: Sequence[Solution] = ()) -> Solution:
-        mean, std, low, high = (a[0] for a in (posterior.mean, posterior.std, posterior.low, posterior.high))
+    def _shifts(self, ambient: Ambient) -> Array:
+        """Return by how much ambient light of this uncertainty moves the inputs, variances, shape (n_inputs,)."""
+        back = np.linalg.pinv(self.world.of(ambient.names).response.gains)
+        return np.asarray(np.diag(back @ ambient.covariance @ back.T))
+
+    def invert(
+        self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0, ambient: Ambient | None = None
+    ) -> Solution:
+        """Return inputs that give the target; see :meth:`Model.invert`. Raises BadTarget, UnknownColumn, BadData."""
+        if ambient is None:
+            names, values = check_target(target, self.data.output_names)
+            return self._invert(names, values, samples, seed, None)
+        names, values = check_target(target, self.light.output_names)
+        there = ambient.of(self.light.output_names)
+        setting = Setting(there, self._shifts)
+        found = self.light._invert(names, values - there.of(names).mean, samples, seed, setting)
+        return _asked(found, dict(zip(names, values.tolist(), strict=True)))
+
+    def _invert(self, names: Names, values: Array, samples: int, seed: int, setting: Setting | None) -> Solution:
+        return self._solution(names, values, self._recover(names, values[None], samples, seed), setting)
+
+    def _solution(
+        self,
+        names: Names,
+        values: Array,
+        posterior: Posterior,
+        setting: Setting | None,
+        others: Sequence[Solution] = (),
+    ) -> Solution:
+        found = setting.widened(posterior, names) if setting else posterior
+        mean, std, low, high = (a[0] for a in (found.mean, found.std, found.low, found.high))
         inputs = dict(zip(self.input_names, mean.tolist(), strict=True))
-        reached = self.predict(mean[None])[0]
-        predicted = dict(zip(self.output_names, reached.tolist(), strict=True))
         columns = self.data.columns(names)
-        missed = verdict.misses(names, values, reached[columns], self._residual_covariance(columns))
+        offset = setting.ambient.mean if setting else np.zeros(len(self.output_names))
+        reached, asked = self.predict(mean[None])[0] + offset, values + offset[columns]
+        predicted = dict(zip(self.output_names, reached.tolist(), strict=True))
+        missed = verdict.misses(names, asked, reached[columns], self._residual_covariance(columns))
         strange = verdict.strangeness(inputs, self.data.inputs, values, readings.complete(self.data, names, 1))
         return Solution(
             model=self.method,
-            target=dict(zip(names, values.tolist(), strict=True)),
+            target=dict(zip(names, asked.tolist(), strict=True)),
             inputs=inputs,
             std=dict(zip(self.input_names, std.tolist(), strict=True)),
             interval90=dict(zip(self.input_names, zip(low.tolist(), high.tolist(), strict=True), strict=True)),
@@ -123,6 +180,7 @@ class Method(Model):
             in_domain=not strange,
             warnings=(*missed, *strange, *verdict.remarks(inputs, std, predicted)),
             solutions=tuple(others),
+            ambient=dict(zip(self.output_names, offset.tolist(), strict=True)) if setting else None,
         )
 
     def sample(self, n: int, given: Mapping[str, float] | None = None, *, seed: int = 0) -> tuple[Names, Array]:
@@ -148,11 +206,19 @@ class Method(Model):
 
     def save(self, folder: Path) -> None:
         """Write the model with its readings and every fit made so far; see :meth:`Model.save`. Raises NotFitted."""
+        storage.write(folder, *self._packed())
+
+    def _packed(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """Return the manifest and the files' contents; those of the light alone begin with its name."""
         files = {"readings.npz": readings.pack(self.data)}
         fits = list(self._fits.items())
         for i, (_, fit) in enumerate(fits):
-            files |= {f"fit{i}-{name}": content for name, content in fit.to_files().items()}
-        storage.write(folder, self._manifest() | {"fits": [list(pattern) for pattern, _ in fits]}, files)
+            files |= _named(f"fit{i}", fit.to_files())
+        manifest = self._manifest() | {"fits": [list(pattern) for pattern, _ in fits]}
+        if self._light is not None:
+            manifest["light"], light = self._light._packed()
+            files |= _named("light", light) | _named("world", self.world.to_files())
+        return manifest, files
 
     def _manifest(self) -> dict[str, Any]:
         return {
@@ -188,8 +254,10 @@ class Method(Model):
         model.created = datetime.fromisoformat(manifest["created"])
         model._data = readings.unpack(files["readings.npz"], model.input_names, model.output_names)
         for i, (given, wanted) in enumerate(manifest["fits"]):
-            own = {name.removeprefix(f"fit{i}-"): c for name, c in files.items() if name.startswith(f"fit{i}-")}
-            model._fits[tuple(given), tuple(wanted)] = cls.fit_class.from_files(own)
+            model._fits[tuple(given), tuple(wanted)] = cls.fit_class.from_files(_of(f"fit{i}", files))
+        if "light" in manifest:
+            model._light = cls._restored(manifest["light"], _of("light", files))
+            model._world = StateSpace.from_files(_of("world", files))
         return model
 
     @property
@@ -198,6 +266,26 @@ class Method(Model):
         if self._data is None:
             raise NotFitted(f"The {self.method} model has not been fitted.", "Fit it to readings first.")
         return self._data
+
+    @property
+    def light(self) -> "Method":
+        """The same method, of the light alone. Raises NotFitted."""
+        if self._light is None:
+            raise NotFitted(
+                f"The {self.method} model does not know the light alone: its readings did not tell the ambient light.",
+                "Fit it to readings with times, and ask it with the ambient light unknown.",
+            )
+        return self._light
+
+    @property
+    def world(self) -> StateSpace:
+        """Response, ambient light and scatter that the readings tell of. Raises NotFitted."""
+        self.data  # noqa: B018 - raises where nothing was fitted
+        if self._world is None:
+            raise NotFitted(
+                f"The {self.method} model was fitted without the ambient light.", "Fit it to readings with times."
+            )
+        return self._world
 
     def _learn(self, report: Progress) -> None:
         groups = readings.groups(self.data)
@@ -231,6 +319,19 @@ class Method(Model):
             self._scatter = self.data.outputs - self.predict(self.data.inputs)
         rows = ~self.data.saturated[:, columns].any(axis=1)
         return verdict.covariance(self._scatter[rows][:, columns], len(self.input_names) + 1)
+
+
+def _named(prefix: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {f"{prefix}-{name}": content for name, content in files.items()}
+
+
+def _of(prefix: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
+    return {n.removeprefix(f"{prefix}-"): content for n, content in files.items() if n.startswith(f"{prefix}-")}
+
+
+def _asked(solution: Solution, target: Mapping[str, float]) -> Solution:
+    """Return the answer with the target as it was asked, to the last digit."""
+    return replace(solution, target=target, solutions=tuple(_asked(other, target) for other in solution.solutions))
 
 
 def _given(given: Mapping[str, float], every: Names, n: int) -> dict[str, Array]:

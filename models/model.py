@@ -1,37 +1,19 @@
 """The contract that every method keeps."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
+from retrolux.models.ambient import Ambient
 from retrolux.models.dataset import Dataset
+from retrolux.models.posterior import Array, Posterior, Progress
 from retrolux.models.solution import Solution
 
-Array = NDArray[np.float64]
-Progress = Callable[[float], None]
-"""Called with the fraction done, 0 … 1, while a fit runs; may raise to cancel it."""
+if TYPE_CHECKING:
+    from retrolux.models.state_space import StateSpace
 
-
-@dataclass(frozen=True, slots=True)
-class Posterior:
-    """Inputs recovered from many targets at once.
-
-    Attributes
-    ----------
-    mean, std, low, high : ndarray, shape (n_targets, n_inputs)
-        Central estimate (clipped to the bounds), standard deviation, and the ends of the central 90 % interval,
-        all in input units.
-    """
-
-    mean: Array
-    std: Array
-    low: Array
-    high: Array
+__all__ = ["Array", "Model", "Posterior", "Progress"]
 
 
 class Model(ABC):
@@ -48,8 +30,19 @@ class Model(ABC):
     n_rows: int
 
     @abstractmethod
-    def fit(self, data: Dataset, *, seed: int = 0, progress: Progress | None = None) -> Self:
-        """Learn from readings; the same data and seed give the same model. Raises BadData."""
+    def fit(
+        self, data: Dataset, *, seed: int = 0, progress: Progress | None = None, state: "StateSpace | None" = None
+    ) -> Self:
+        """Learn from readings; the same data and seed give the same model. Raises BadData.
+
+        With a state space of the same readings it also learns the light alone, for targets under ambient light that is
+        known.
+        """
+
+    @property
+    @abstractmethod
+    def world(self) -> "StateSpace":
+        """Response, ambient light and scatter that the readings tell of. Raises NotFitted."""
 
     @abstractmethod
     def prepare(self, names: Sequence[str], *, progress: Progress | None = None) -> None:
@@ -63,12 +56,35 @@ class Model(ABC):
         """Return outputs, shape (n_rows, n_outputs), for inputs, shape (n_rows, n_inputs)."""
 
     @abstractmethod
-    def invert(self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0) -> Solution:
-        """Return inputs that give the target: named outputs, the others left free. Raises BadTarget, UnknownColumn."""
+    def invert(
+        self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0, ambient: Ambient | None = None
+    ) -> Solution:
+        """Return inputs that give the target: named outputs, the others left free.
+
+        Parameters
+        ----------
+        target : mapping of str to float
+            Counts at the reference exposure.
+        ambient : Ambient, optional
+            What is known of the ambient light that the target is to be met in; :meth:`Ambient.none` for a target of the
+            light alone. Without, it may be whatever it was in the readings.
+
+        Raises
+        ------
+        BadTarget, UnknownColumn
+        NotFitted
+            When ambient light is given to a model that did not learn the light alone.
+        """
 
     @abstractmethod
     def recover(self, names: Sequence[str], targets: Array, *, samples: int = 500, seed: int = 0) -> Posterior:
         """Return the inputs for many targets, shape (n_targets, len(names)), in one call."""
+
+    @abstractmethod
+    def recover_in(
+        self, names: Sequence[str], targets: Array, ambient: Sequence[Ambient], *, samples: int = 500, seed: int = 0
+    ) -> Posterior:
+        """Return the inputs for many targets, each under ambient light of its own. Raises NotFitted."""
 
     @abstractmethod
     def sample(

@@ -59,10 +59,12 @@ def _varies(data: Dataset, column: int, minimum: int) -> bool:
 
 def pack(data: Dataset) -> bytes:
     """Return readings in NumPy's npz format, their names apart."""
-    return storage.pack({"inputs": data.inputs, "outputs": data.outputs, "saturated": data.saturated})
+    times = {} if data.times is None else {"times": data.times}
+    return storage.pack({"inputs": data.inputs, "outputs": data.outputs, "saturated": data.saturated, **times})
 
 
 def unpack(content: bytes, input_names: tuple[str, ...], output_names: tuple[str, ...]) -> Dataset:
     """Return the readings of :func:`pack`. Raises ModelUnreadable, BadData."""
     arrays = storage.unpack(content)
-    return Dataset(arrays["inputs"], arrays["outputs"], arrays["saturated"], input_names, output_names)
+    columns = arrays["inputs"], arrays["outputs"], arrays["saturated"]
+    return Dataset(*columns, input_names, output_names, arrays.get("times"))

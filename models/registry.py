@@ -9,10 +9,16 @@ from retrolux.models import storage
 from retrolux.models.errors import ModelUnreadable, UnknownMethod
 from retrolux.models.model import Model
 
-METHODS = ("linear", "pls", "gmm", "forest")
-"""The four methods of the paper, in the order in which they are shown."""
+METHODS = ("linear", "pls", "gmm", "forest", "bayes")
+"""The four methods of the paper, in the order in which they are shown, and the reference that it names."""
 
-_CLASSES = {"linear": "LinearModel", "pls": "PlsModel", "gmm": "GmmModel", "forest": "ForestModel"}
+_CLASSES = {
+    "linear": "LinearModel",
+    "pls": "PlsModel",
+    "gmm": "GmmModel",
+    "forest": "ForestModel",
+    "bayes": "BayesModel",
+}
 
 _OPTIONAL = {"forest": "ForestDiffusion"}
 

@@ -29,6 +29,9 @@ class Solution:
         What a person should know, in words.
     solutions : tuple of Solution
         Further distinct solutions, where there are several.
+    ambient : mapping of str to float, optional
+        The counts of ambient light in which the target is met, where they are known; zero for a target of the light
+        alone.
     """
 
     model: str
@@ -41,6 +44,7 @@ class Solution:
     in_domain: bool
     warnings: tuple[str, ...] = ()
     solutions: tuple["Solution", ...] = field(default=())
+    ambient: Mapping[str, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer in the form that the command line and the HTTP interface print."""
@@ -55,4 +59,4 @@ class Solution:
             "in_domain": self.in_domain,
             "warnings": list(self.warnings),
             "solutions": [other.to_json() for other in self.solutions],
-        }
+        } | ({} if self.ambient is None else {"ambient": dict(self.ambient)})

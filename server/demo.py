@@ -57,7 +57,7 @@ class Demo:
 
     def _answer(self, method: str, data: Dataset, share: FitReport) -> dict[str, Any]:
         (model,) = self.lab.fit(data, [method], seed=self.seed, report=share)
-        solution = model.invert(TARGET, seed=self.seed)
+        solution = self.lab.invert(model, TARGET, seed=self.seed)
         return solution.to_json() | self.lab.play_back(solution, self.playbacks)
 
     def _share(self, k: int, n: int) -> FitReport:

@@ -89,7 +89,8 @@ class Front:
         """Answer ``POST /v1/invert``, playing the answer back where that is asked for."""
         asked = _body(schemas.InvertRequest)
         with self._asking[asked.model]:
-            solution = self.laboratory.model(asked.model).invert(asked.target, samples=asked.samples)
+            model = self.laboratory.model(asked.model)
+            solution = self.laboratory.invert(model, asked.target, net=asked.net, samples=asked.samples)
         played = self.laboratory.play_back(solution, asked.playbacks) if asked.playbacks else {}
         document = solution.to_json()
         document["warnings"] += self.laboratory.strangers(asked.model)

@@ -12,13 +12,14 @@ from retrolux.device.automatic import Automatic
 from retrolux.device.errors import InstrumentClosed
 from retrolux.device.factory import open_instrument
 from retrolux.device.instrument import Instrument
-from retrolux.device.log import MeasurementLog
+from retrolux.device.log import MeasurementLog, latest_records
 from retrolux.device.measurement import REFERENCE, Exposure, Measurement
 from retrolux.device.recording import Recorder
 from retrolux.device.settings import InstrumentSettings
 from retrolux.device.tuning import Report, Tuning
 from retrolux.device.tuning import tune as run_tuning
 from retrolux.models import registry
+from retrolux.models.ambient import Ambient
 from retrolux.models.dataset import Dataset
 from retrolux.models.model import Model, Progress
 from retrolux.models.solution import Solution
@@ -28,6 +29,7 @@ from retrolux.server.errors import MixedDevices
 from retrolux.server.journal import Journal
 from retrolux.server.readings import load_dataset, mean_counts
 from retrolux.server.store import ModelStore
+from retrolux.server.surroundings import LATEST, Surroundings, ambient_now
 
 _logger = logging.getLogger(__name__)
 
@@ -54,6 +56,7 @@ class Laboratory:
         self.store = ModelStore(config.state / "models")
         self.journal = Journal(config.state / "journal.jsonl")
         self.calibrations = Calibrations(config.state / "calibration.json")
+        self._surroundings = Surroundings()
         self._recorder: Recorder | None = None
         self._opening = threading.Lock()
         self._closed = False
@@ -165,8 +168,8 @@ class Laboratory:
         MissingLibrary
             When a method was named whose library is not installed.
         """
-        chosen = methods or registry.available()
-        return [registry.create(m).fit(data, seed=seed, progress=_progress(m, report)) for m in chosen]
+        chosen, state = methods or registry.available(), self._surroundings.state(data)
+        return [registry.create(m).fit(data, seed=seed, progress=_progress(m, report), state=state) for m in chosen]
 
     def model(
         self, method: str, data: Dataset | None = None, *, seed: int = 0, report: FitReport | None = None
@@ -183,6 +186,43 @@ class Laboratory:
                 return saved
         (fitted,) = self.fit(data, [method], seed=seed, report=report)
         return fitted
+
+    def invert(  # noqa: PLR0913 - what a question has
+        self,
+        model: Model,
+        target: Mapping[str, float],
+        *,
+        net: bool = False,
+        log: Path | None = None,
+        samples: int = 500,
+        seed: int = 0,
+    ) -> Solution:
+        """Return the inputs that give a target under the ambient light of now, as far as the log tells it.
+
+        Parameters
+        ----------
+        net : bool
+            Whether the target is of the light alone.
+        log : Path, optional
+            Whose latest readings tell the ambient light; the laboratory's own by default.
+
+        Raises
+        ------
+        BadTarget, UnknownColumn
+        NotFitted
+            When a net target is asked of a model whose readings did not tell the light from the ambient light.
+        """
+        ambient = Ambient.none(model.world.names) if net else self._ambient(model, log or self.log_path)
+        return model.invert(target, samples=samples, seed=seed, ambient=ambient)
+
+    def _ambient(self, model: Model, log: Path) -> Ambient | None:
+        records = latest_records(log, LATEST)
+        here = str(records[-1].get("device", "")) if records else ""
+        return ambient_now(model, records, self._now(), only=here, gain_ratios=self.gain_ratios)
+
+    def _now(self) -> float:
+        """Return the instrument's time where it is open: a simulated one's has its own."""
+        return time.time() if self._recorder is None else self._recorder.instrument.time()
 
     def strangers(self, method: str) -> list[str]:
         """Return, in words, that the method's saved model describes another instrument than this one, if it does."""

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictStr
 
 Count = Annotated[FiniteFloat, Field(description="counts at the reference exposure, gain 128 × 280.78 ms")]
 Duty = Annotated[FiniteFloat, Field(ge=0, le=1, description="duty of the light's channel")]
-Method = Literal["linear", "pls", "gmm", "forest"]
+Method = Literal["linear", "pls", "gmm", "forest", "bayes"]
 
 
 class Request(BaseModel):
@@ -80,6 +80,7 @@ class InvertRequest(Request):
     target: dict[str, Count] = Field(examples=[{"445nm": 16384, "515nm": 16384, "630nm": 16384}])
     model: Method = "gmm"
     samples: int = Field(500, ge=2, le=100_000)
+    net: bool = Field(False, description="the target is of the light alone, without the ambient light")
     playbacks: int = Field(0, ge=0, le=1000, description="times the answer is played back on the instrument")
 
 
@@ -96,6 +97,9 @@ class SolutionAnswer(Answer):
     in_domain: bool
     warnings: list[str]
     solutions: list["SolutionAnswer"]
+    ambient: dict[str, float] | None = Field(
+        None, description="counts of ambient light that the target is met in, where the latest readings tell it"
+    )
     measured: dict[str, float] | None = Field(None, description="mean of the playbacks, where there were any")
     error_percent: dict[str, float | None] | None = Field(None, description="100 (measured − target) / target")
 

@@ -29,6 +29,7 @@ data_log = options.data_log("Answer from this log's readings instead of the save
 @options.only_device
 @options.samples
 @options.seed
+@click.option("--net", is_flag=True, help="The target is of the light alone, without the ambient light.")
 @click.option("--verify", is_flag=True, help="Play the answer back on the instrument.")
 @click.option("--playbacks", type=click.IntRange(1, 1000), default=16, show_default=True, help="With --verify.")
 @options.device_name
@@ -42,6 +43,7 @@ def invert(
     only: str | None,
     samples: int,
     seed: int,
+    net: bool,
     verify: bool,
     playbacks: int,
     device: str | None,
@@ -58,7 +60,7 @@ def invert(
         for method in methods:
             fitted = _model(lab, method, data_path, only, seed)
             with progress_bar(f"asking {method}", None):
-                solution = fitted.invert(wanted, samples=samples, seed=seed)
+                solution = lab.invert(fitted, wanted, net=net, log=data_path, samples=samples, seed=seed)
             answer = solution.to_json() | (_play_back(lab, solution, playbacks) if verify else {})
             answer["warnings"] += lab.strangers(method) if verify and data_path is None else []
             found.append(answer)
@@ -68,6 +70,13 @@ def invert(
     print_table(answers_table(found, "inputs for the target"))
     for remark in remarks(found):
         say(remark)
+    if not net:
+        known = any("ambient" in answer for answer in found)
+        say(
+            "under the ambient light of the latest readings"
+            if known
+            else "under the ambient light of the fit's readings"
+        )
 
 
 @click.command(context_settings=options.DUTIES_MAY_BE_NEGATIVE)

@@ -31,7 +31,7 @@ def demo(
     config_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Collect readings, fit four models, ask each for 2^14 counts at 445, 515 and 630 nm, play the answers back."""
+    """Collect readings, fit five models, ask each for 2^14 counts at 445, 515 and 630 nm, play the answers back."""
     config = options.configured(config_path, device, instrument=True)
     refuse_mixing(log_path, config.device)
     say_what_is_left_out(available(), asked=False)

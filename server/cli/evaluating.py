@@ -6,11 +6,13 @@ from typing import Any
 import click
 from rich.table import Table
 
+from retrolux.models.aiming import aim as run_aiming
 from retrolux.models.evaluation import evaluate as run_evaluation
 from retrolux.models.registry import METHODS, available
 from retrolux.server.cli import options
 from retrolux.server.cli.fitting import say_what_is_left_out
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
+from retrolux.server.errors import BadArgument
 from retrolux.server.laboratory import Laboratory
 
 log_path = click.Path(path_type=Path)
@@ -22,11 +24,12 @@ log_path = click.Path(path_type=Path)
 @click.option("--models", help=f"Comma-separated; default: all of {','.join(METHODS)}.")
 @click.option(
     "--condition",
-    type=click.Choice(["targets", "all"]),
     default="targets",
     show_default=True,
-    help="Recover from the target channels, or from all that are not saturated.",
+    metavar="targets|all|CHANNELS",
+    help="Recover from the target channels, from all that are not saturated, or from those named.",
 )
+@click.option("--aim", is_flag=True, help="Instead aim at each reading's target channels, knowing those before it.")
 @click.option("--targets", default="445nm,515nm,630nm", show_default=True, help="Comma-separated target channels.")
 @options.only_device
 @options.seed
@@ -38,47 +41,77 @@ def evaluate(
     test: Path,
     models: str | None,
     condition: str,
+    aim: bool,
     targets: str,
     only: str | None,
     seed: int,
     config_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Recover the inputs of TEST's readings from their outputs, by models that learnt from TRAIN."""
+    """Recover the inputs of TEST's readings from their outputs, by models that learnt from TRAIN.
+
+    With --aim, TEST is walked in the order of time: which inputs will give the counts that the next reading has in the
+    target channels, in the ambient light that the readings before it tell of? A pause of ten minutes begins a new
+    sitting, whose first reading is its reference and not scored.
+    """
+    if aim and condition != "targets":
+        raise BadArgument("What is aimed at are the targets alone.", "Leave --condition out, or --aim.")
     lab = Laboratory(options.configured(config_path))
     chosen = tuple(m.strip() for m in models.split(",")) if models else available()
     say_what_is_left_out(chosen, asked=bool(models))
     columns = tuple(c.strip() for c in targets.split(","))
     known, unseen = lab.dataset(train, only)[0], lab.dataset(test, only)[0]
     with progress_bar("evaluating", 1.0) as update:
-        result = run_evaluation(
-            known, unseen, chosen, condition=condition, targets=columns, seed=seed, progress=update
-        ).to_json()
+        if aim:
+            result = run_aiming(known, unseen, chosen, targets=columns, seed=seed, progress=update).to_json()
+        else:
+            result = run_evaluation(
+                known, unseen, chosen, condition=condition, targets=columns, seed=seed, progress=update
+            ).to_json()
     if as_json:
         print_json(result)
         return
-    print_table(_table(result))
+    print_table(_table(result, "inputs aimed at" if aim else "inputs recovered from outputs"))
+    say(_counted(result))
+
+
+def _counted(result: dict[str, Any]) -> str:
+    learnt = f"{result['n_train']} readings to learn from"
+    if "n_reference" in result:
+        return (
+            f"{learnt}, {result['n_test']} aimed at; not scored: {result['n_reference']} that begin a sitting, "
+            f"{result['left_out']} saturated in a target channel"
+        )
     left = result["left_out"]
-    say(
-        f"{result['n_train']} readings to learn from, {result['n_test']} to recover; "
+    return (
+        f"{learnt}, {result['n_test']} to recover; "
         f"left out, saturated in a target channel: {left['train']} and {left['test']}"
     )
 
 
-def _table(result: dict[str, Any]) -> Table:
-    first = next(iter(result["models"].values()))
-    table = new_table("inputs recovered from outputs")
-    for heading in ("model", "input", "RMSE", "R²", "90 % covers", "fit s", "invert ms"):
+HEADINGS = ("model", "input", "RMSE", "at ends", "new", "covers", "fit s", "ms")
+
+
+def _table(result: dict[str, Any], title: str) -> Table:
+    """Return the scores; RMSE is of all, of readings with an input at 0 or 1, and of settings not learnt from."""
+    table = new_table(title)
+    for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in {"model", "input"} else "right")
     for method, score in result["models"].items():
-        inputs = list(first["rmse"])
+        inputs = list(score["rmse"])
+        columns = [_column(score[name], inputs, ".4f") for name in ("rmse", "rmse_at_ends", "rmse_new")]
         table.add_row(
             method,
             "\n".join(inputs),
-            "\n".join(f"{score['rmse'][n]:.4f}" for n in inputs),
-            "\n".join("–" if score["r2"][n] is None else f"{score['r2'][n]:.4f}" for n in inputs),
-            "\n".join(f"{100 * score['coverage90'][n]:.0f} %" for n in inputs),
+            *columns,
+            _column(score["coverage90"], inputs, ".0%"),
             f"{score['fit_seconds']:.2f}",
             f"{score['invert_ms']:.2f}",
         )
     return table
+
+
+def _column(values: dict[str, float | None] | None, inputs: list[str], form: str) -> str:
+    """Return a number for each input, one below the other; a dash where there is none."""
+    numbers = [None if values is None else values[name] for name in inputs]
+    return "\n".join("–" if number is None else format(number, form) for number in numbers)

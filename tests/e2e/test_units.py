@@ -6,7 +6,13 @@ from retrolux.server.config import Config
 from retrolux.server.demo import Demo
 from retrolux.server.laboratory import Laboratory
 
-CLOSE = {"linear": 1.5, "pls": 1.5, "gmm": 1.5, "forest": 5.0}  # percent in each channel, mean of 16 playbacks
+CLOSE = {
+    "linear": 1.5,
+    "pls": 1.5,
+    "gmm": 1.5,
+    "forest": 5.0,
+    "bayes": 1.5,
+}  # percent in each channel, mean of 16 playbacks
 
 
 def worst_errors(tmp_path_factory: pytest.TempPathFactory, unit: int) -> dict[str, float]:

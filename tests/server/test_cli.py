@@ -124,7 +124,30 @@ class TestModels:
         assert cli("fit", readings, *models, "--json").json["models"] == ["linear", "gmm"]
         answer = cli("invert", *ASKED, "--model", "linear", "--json").json
         assert answer["inputs"]["R"] == pytest.approx(0.49, abs=0.05)
-        assert answer == cli("invert", *ASKED, "--model", "linear", "--json", "--data", readings).json
+        net = (*ASKED, "--model", "linear", "--net", "--json")
+        assert cli("invert", *net).json == cli("invert", *net, "--data", readings).json
+        assert "of the fit's readings" in cli("invert", *ASKED, "--model", "linear").err
+
+    def test_a_target_is_met_in_the_ambient_light_of_now_or_in_none(self, cli: Cli, home: Path) -> None:
+        """Measured right after the readings, the light's own counts and those of the room add up to the target."""
+        cli("collect", "-n", "60", "-o", "mine.jsonl")
+        asked = (*ASKED, "--data", "mine.jsonl", "--model", "linear", "--json")
+        now, net = cli("invert", *asked), cli("invert", *asked, "--net")
+        assert set(net.json["ambient"].values()) == {0}
+        assert 800 < now.json["ambient"]["515nm"] < 3000
+        assert all(net.json["inputs"][c] > now.json["inputs"][c] + 0.005 for c in "RGB")
+        assert net.json["predicted"]["515nm"] == pytest.approx(16384, abs=50)
+        assert "of the latest readings" in cli("invert", *asked[:-1]).err
+        assert "ambient light" not in cli("invert", *asked[:-1], "--net").err
+
+    def test_a_log_without_times_does_not_tell_the_light_from_the_room(self, cli: Cli, home: Path) -> None:
+        cli("collect", "-n", "30", "-o", "mine.jsonl")
+        rows = [json.loads(line) for line in (home / "mine.jsonl").read_text().splitlines()]
+        (home / "old.jsonl").write_text("\n".join(json.dumps({k: r[k] for k in ("in", "out")}) for r in rows))
+        assert cli("invert", *ASKED, "--data", "old.jsonl", "--model", "linear").code == 0
+        refused = cli("invert", *ASKED, "--data", "old.jsonl", "--model", "linear", "--net")
+        assert refused.code == 1
+        assert "readings with times" in refused.err
 
     def test_nothing_on_disk_is_a_pickle(self, cli: Cli, home: Path, readings: Path) -> None:
         cli("fit", readings, "--model", "linear", "--model", "pls", "--model", "gmm")
@@ -233,7 +256,7 @@ class TestEvaluate:
         assert list(done) == ["n_train", "n_test", "left_out", "models"]
         assert list(done["left_out"]) == ["train", "test"]
         assert list(done["models"]) == ["linear", "gmm"]
-        assert list(done["models"]["linear"]) == ["rmse", "r2", "coverage90", "fit_seconds", "invert_ms"]
+        assert {"rmse", "r2", "coverage90", "width", "fit_seconds", "invert_ms"} <= set(done["models"]["linear"])
         assert done["models"]["linear"]["rmse"]["G"] < 0.02
 
     def test_prints_a_table(self, cli: Cli, readings: Path) -> None:
@@ -241,6 +264,15 @@ class TestEvaluate:
         assert done.code == 0
         assert "RMSE" in done.out
         assert "left out" in done.err
+
+    def test_aims_at_what_comes_next(self, cli: Cli, home: Path) -> None:
+        cli("collect", "-n", "40", "-o", "a.jsonl")
+        arguments = ("--train", "a.jsonl", "--test", "a.jsonl", "--models", "linear,bayes", "--aim")
+        done = cli("evaluate", *arguments, "--json").json
+        assert (done["n_train"], done["n_test"] + done["left_out"], done["n_reference"]) == (40, 39, 1)
+        assert all(score["rmse"]["B"] < 0.01 for score in done["models"].values())
+        assert "that begin a sitting" in cli("evaluate", *arguments).err
+        assert cli("evaluate", *arguments, "--condition", "all").code == 2
 
     def test_inputs_that_do_not_vary_have_no_r2(self, cli: Cli, home: Path, readings: Path) -> None:
         (home / "one.jsonl").write_text(readings.read_text().splitlines(keepends=True)[0])

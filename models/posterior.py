@@ -1,0 +1,38 @@
+"""Inputs recovered from many targets, and the arrays they are made of."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+Progress = Callable[[float], None]
+"""Called with the fraction done, 0 … 1, while a fit runs; may raise to cancel it."""
+
+NINETY = 1.645  # standard deviations of a normal distribution to either end of its 90 % interval
+
+
+@dataclass(frozen=True, slots=True)
+class Posterior:
+    """Inputs recovered from many targets at once.
+
+    Attributes
+    ----------
+    mean, std, low, high : ndarray, shape (n_targets, n_inputs)
+        Central estimate (clipped to the bounds), standard deviation, and the ends of the central 90 % interval,
+        all in input units.
+    """
+
+    mean: Array
+    std: Array
+    low: Array
+    high: Array
+
+    def widened(self, variance: Array) -> "Posterior":
+        """Return the posterior of what varies by this much more, shape (n_targets, n_inputs), within [0, 1]."""
+        below, above = (
+            np.sqrt(part**2 + NINETY**2 * variance) for part in (self.mean - self.low, self.high - self.mean)
+        )
+        low, high = np.clip(self.mean - below, 0, 1), np.clip(self.mean + above, 0, 1)
+        return Posterior(self.mean, np.sqrt(self.std**2 + variance), low, high)

@@ -1,0 +1,65 @@
+"""How readings of one setting scatter: each output for itself, and together by the light's pulses and its supply."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from retrolux.models.model import Array
+
+FIRST_PASS = frozenset({"415nm", "445nm", "480nm", "515nm"})
+"""Of an AS7341's ten channels, those that are read first; the others' pulses are other ones."""
+CONVERTERS = 6  # channels that are read at once
+
+
+def read_together(names: Sequence[str]) -> Array:
+    """Return 1 where two outputs come of the same pulses, 0 where not, shape (n_outputs, n_outputs)."""
+    if len(names) <= CONVERTERS:
+        return np.ones((len(names), len(names)))
+    first = np.array([name in FIRST_PASS for name in names])
+    return np.asarray(first[:, None] == first, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """Covariance of a reading about the light's and the ambient light's mean.
+
+    Attributes
+    ----------
+    floor : ndarray, shape (n_outputs,)
+        Variance of each output by itself.
+    pulses : ndarray, shape (n_inputs,)
+        Variance of what a window sees of an input between 0 and 1: the beat and the jitter of its pulses.
+    supply : float
+        Relative variance of the light as a whole.
+    together : ndarray, shape (n_outputs, n_outputs)
+        1 where two outputs see the same pulses.
+    """
+
+    floor: Array
+    pulses: Array
+    supply: float
+    together: Array
+
+    def covariance(self, inputs: Array, gains: Array) -> Array:
+        """Return the covariance of readings of these inputs, shape (n_rows, n_outputs, n_outputs)."""
+        causes, variances = self.causes(inputs, gains)
+        return np.asarray(np.diag(self.floor) + (causes * variances[:, None, :]) @ causes.transpose(0, 2, 1))
+
+    def causes(self, inputs: Array, gains: Array) -> tuple[Array, Array]:
+        """Return what outputs have in common.
+
+        Returns
+        -------
+        causes : ndarray, shape (n_rows, n_outputs, n_causes)
+            Each input's pulses in each pass, then the supply.
+        variances : ndarray, shape (n_rows, n_causes)
+            0 for an input that has no pulses.
+        """
+        passes = np.unique(self.together, axis=0)  # each row of it names the outputs of one
+        by_pulse = [gains * seen[:, None] for seen in passes]
+        light = (inputs @ gains.T)[:, :, None]
+        fixed = np.broadcast_to(np.hstack(by_pulse), (len(inputs), len(gains), len(passes) * gains.shape[1]))
+        pulsed = np.tile(self.pulses * ((inputs > 0) & (inputs < 1)), len(passes))
+        variances = np.hstack([pulsed, np.full((len(inputs), 1), self.supply)])
+        return np.concatenate([fixed, light], axis=2), variances

@@ -1,0 +1,63 @@
+"""The ambient light that targets are met in: what a log tells of it, and of how it wanders."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from retrolux.models.ambient import Ambient
+from retrolux.models.dataset import Dataset
+from retrolux.models.errors import BadData, NotFitted, UnknownColumn
+from retrolux.models.model import Model
+from retrolux.models.sittings import PAUSE
+from retrolux.models.state_space import StateSpace
+from retrolux.server.errors import MixedDevices
+from retrolux.server.readings import GainRatios, to_dataset
+
+FEWEST = 20
+"""Readings from which response, ambient light and noise can be told apart."""
+
+LATEST = 50
+"""Readings of the log that tell the ambient light of now."""
+
+
+class Surroundings:
+    """Keeps the state space of the readings that were last learnt from, which all methods share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: tuple[str, StateSpace] | None = None
+
+    def state(self, data: Dataset) -> StateSpace | None:
+        """Return the state space of readings; None where they have no times, or are too few."""
+        if data.times is None or len(data) < FEWEST:
+            return None
+        with self._lock:
+            if self._kept is None or self._kept[0] != data.hash:
+                self._kept = data.hash, StateSpace.learn(data)
+            return self._kept[1]
+
+
+def ambient_now(
+    model: Model, records: Sequence[Mapping[str, Any]], when: float, *, only: str, gain_ratios: GainRatios = None
+) -> Ambient | None:
+    """Return the ambient light at a time, from the latest readings; None where they do not tell it.
+
+    Parameters
+    ----------
+    model : Model
+        Which knows the light alone, or does not.
+    records : sequence of mapping
+        The log's latest, in its order.
+    when : float
+        Seconds since the epoch.
+    only : str
+        The instrument whose readings count.
+    """
+    recent = [r for r in records if isinstance(r.get("time"), int | float) and abs(when - r["time"]) < PAUSE]
+    try:
+        data, _ = to_dataset(recent, source="the log", only=only, gain_ratios=gain_ratios)
+        world = model.world
+        names = [name for name in world.names if name in data.output_names]
+        return None if len(names) < len(world.names) else world.now(data, when)
+    except (BadData, NotFitted, UnknownColumn, MixedDevices):
+        return None  # nothing is known, which is an answer
