@@ -17,7 +17,7 @@ _MOST = 6  # components tried
 _RESTARTS = 3
 _ITERATIONS = 100
 _SCALE = 10.0  # of whitened columns, see Mixture
-_FLOOR = 0.01  # of the whole scatter, added to each component's covariance: none can shrink to a single reading
+_FLOOR = 0.05  # of the whole scatter, added to each component's covariance: none can shrink to a few readings
 _RIDGE = 1e-7  # of a column's variance: readings without noise stay solvable
 
 
@@ -170,7 +170,7 @@ def _best(table: Array, seed: int, progress: Progress | None) -> GMM:
 
 def _expectation_maximisation(table: Array, k: int, seed: int) -> GMM:
     """Return gmr's mixture, with a floor put under the covariances after every iteration."""
-    floor = _FLOOR * _SCALE**2 * np.eye(table.shape[1])
+    floor = _FLOOR * (k > 1) * _SCALE**2 * np.eye(table.shape[1])  # one component has all readings
     mixture, before = GMM(k, random_state=seed), -np.inf
     for _ in range(_ITERATIONS):
         mixture.from_samples(table, n_iter=1, init_params="kmeans++")
