@@ -57,10 +57,17 @@ class UnknownDevice(DeviceError, ValueError):
 
 
 class SensorMissing(DeviceError, ConnectionError):
-    """Raised when no AS7341 answers on the bus, or it stops answering."""
+    """Raised when no AS7341 answers on the bus, or it stops answering.
+
+    Attributes
+    ----------
+    others : tuple of int, optional
+        Addresses of the bus that answer instead, where it was asked.
+    """
 
     type = "/problems/sensor-missing"
     status = 503
+    others: tuple[int, ...] | None = None
 
 
 class SensorTimeout(DeviceError, TimeoutError):

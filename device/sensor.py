@@ -71,6 +71,7 @@ class Sensor:
         self.exposure = exposure
         self._driver: Any
         self._configured: Exposure | None = None
+        self._bus = bus
         self._new_driver = partial(bounded(driver_module, clock), bus)
         self._reopen = reopen
         self.recovery = Ladder(
@@ -158,13 +159,35 @@ class Sensor:
             with _in_words():
                 self._driver = self._new_driver()
         except ValueError as error:
-            raise SensorMissing("No sensor answers at address 0x39 of the I2C bus.", CHECK_WIRING) from error
+            raise self._absent() from error
         except RuntimeError as error:
             raise SensorMissing(f"What answers at 0x39 is no AS7341: {error}.", CHECK_WIRING) from error
+
+    def _absent(self) -> SensorMissing:
+        """Return the error that no sensor answers, with what answers instead."""
+        others = _scan(self._bus)
+        named = ", ".join(f"0x{address:02x}" for address in others or ())
+        also = "" if others is None else f" Others do: {named}." if others else " Nothing else does."
+        error = SensorMissing(f"No sensor answers at address 0x39 of the I2C bus.{also}", CHECK_WIRING)
+        error.others = others
+        return error
 
     def _open_again(self) -> None:
         self._reopen()
         self._set_up()
+
+
+def _scan(bus: Any) -> tuple[int, ...] | None:  # noqa: ANN401
+    """Return the addresses that answer; None where the bus cannot say, which is no matter beside what is said of it."""
+    try:
+        if not bus.try_lock():
+            return None
+        try:
+            return tuple(bus.scan())
+        finally:
+            bus.unlock()
+    except (OSError, AttributeError, NotImplementedError, RuntimeError, ValueError):
+        return None
 
 
 def _exposure_of(frame: Frame, asked: Exposure) -> Exposure:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from retrolux.device.errors import SensorTimeout
+from retrolux.device.errors import SensorMissing, SensorTimeout
 from retrolux.device.measurement import CHANNELS, REFERENCE, Exposure
 from retrolux.device.sensor import Sensor
 from retrolux.device.sim import Parts, load_driver
@@ -185,3 +185,33 @@ def test_a_frame_that_outlives_the_restart_is_not_taken_for_the_new_one(
     for duty in (0, 65535, 0, 65535):
         parts.pins[2].duty_cycle = duty
         assert sensor.read(("445nm",)).outputs["445nm"] == pytest.approx(613 + 30201 * duty / 65535, abs=400)
+
+
+class TestAnAbsentSensor:
+    @pytest.mark.parametrize(
+        ("others", "words"),
+        [((), "Nothing else does."), ((0x29,), "Others do: 0x29."), ((0x40, 0x29), "Others do: 0x29, 0x40.")],
+    )
+    def test_the_error_says_what_answers_instead(self, parts: Parts, others: tuple[int, ...], words: str) -> None:
+        parts.bus.present = False
+        parts.bus.others = dict.fromkeys(others, parts.chip)
+        with pytest.raises(SensorMissing) as failed:
+            open_sensor(parts)
+        assert failed.value.cause == f"No sensor answers at address 0x39 of the I2C bus. {words}"
+        assert failed.value.others == tuple(sorted(others))
+        assert parts.bus.try_lock()  # it was given back
+
+    @pytest.mark.parametrize("error", [OSError(5, "I/O"), NotImplementedError(), RuntimeError("no lock")])
+    def test_a_scan_that_fails_says_nothing(
+        self, parts: Parts, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
+        def scan() -> list[int]:
+            assert not parts.bus.try_lock()  # it is held meanwhile
+            raise error
+
+        parts.bus.present = False
+        monkeypatch.setattr(parts.bus, "scan", scan)
+        with pytest.raises(SensorMissing) as failed:
+            open_sensor(parts)
+        assert failed.value.cause == "No sensor answers at address 0x39 of the I2C bus."
+        assert failed.value.others is None
