@@ -52,6 +52,8 @@ class InstrumentSettings:
         now, with a usual morning's (sim).
     ambient_log : Path, optional
         A log of readings of ten channels whose ambient light it is to have, instead of its own weather (sim).
+    fault : str, optional
+        A defect that it is to have, such as ``red and green swapped`` (sim).
     """
 
     exposure: Exposure = REFERENCE
@@ -68,6 +70,7 @@ class InstrumentSettings:
     seed: int = 0
     begins: float | None = None
     ambient_log: Path | None = None
+    fault: str | None = None
 
     def __post_init__(self) -> None:
         check_exposure(self.exposure)

@@ -64,11 +64,15 @@ class Remote(Section):
 
 
 class Simulator(Section):
-    """``[simulator]``: seed of noise and weather, when its time begins (epoch), and whose ambient light it has."""
+    """``[simulator]``: seed of noise and weather, when its time begins (epoch), whose ambient light, and which defect.
+
+    ``fault`` is one of those that ``retrolux doctor`` finds, such as ``red and green swapped``.
+    """
 
     seed: int = Field(0, ge=0, le=2**32 - 1)
     begins: FiniteFloat | None = None
     ambient_log: Path | None = None
+    fault: str | None = None
 
 
 class Serve(Section):
@@ -134,6 +138,7 @@ class Config(Section):
             seed=self.simulator.seed,
             begins=self.simulator.begins,
             ambient_log=self.simulator.ambient_log,
+            fault=self.simulator.fault,
         )
 
 

@@ -14,6 +14,7 @@ from retrolux.device.settings import InstrumentSettings
 from retrolux.device.sim.ambient import Ambient, Sky
 from retrolux.device.sim.bus import EmulatedBus
 from retrolux.device.sim.chip import Chip
+from retrolux.device.sim.defects import defect
 from retrolux.device.sim.drivers import load_driver
 from retrolux.device.sim.given import ambient_of
 from retrolux.device.sim.lights import EmulatedLight, make_light
@@ -64,6 +65,8 @@ class Scene:
         Backend and wiring of the light.
     frequency : float, optional
         Of the light's pulses in Hz, instead of the unit's own.
+    fault : str, optional
+        A defect that it has, of :data:`~retrolux.device.sim.defects.DEFECTS`.
     """
 
     unit: Unit | None = None
@@ -74,6 +77,7 @@ class Scene:
     without: frozenset[str] = frozenset()
     light: InstrumentSettings = field(default_factory=InstrumentSettings)
     frequency: float | None = None
+    fault: str | None = None
 
 
 EFFECTS = ("beat", "jitter", "supply", "shot", "dark", "drift")
@@ -83,18 +87,19 @@ EFFECTS = ("beat", "jitter", "supply", "shot", "dark", "drift")
 def make_parts(number: int, clock: Clock, scene: Scene | None = None) -> Parts:
     """Return the emulated hardware of unit N; the same unit and the same calls give the same readings."""
     scene = scene or Scene()
-    unit = _calmed(scene.unit or make_unit(number), scene.without)
+    defective = defect(scene.fault)
+    unit = defective.on_unit(_calmed(scene.unit or make_unit(number), scene.without))
     sky, waveform, noise = (np.random.default_rng(s) for s in np.random.SeedSequence([93, number, scene.seed]).spawn(3))
     light = make_light(unit, scene.light, scene.frequency or unit.pulses.frequency, clock)
-    shone = Waveform(light.outputs, light.pulses, waveform, beats="beat" not in scene.without)
-    optics = Optics(
-        unit, shone, scene.ambient or Sky(unit.weather, sky, usual=scene.usual), noise, scene.epoch - clock.monotonic()
-    )
+    shone = Waveform(defective.wires(light.outputs), light.pulses, waveform, beats="beat" not in scene.without)
+    ambient = defective.on_ambient(scene.ambient or Sky(unit.weather, sky, usual=scene.usual), unit)
+    optics = Optics(unit, shone, ambient, noise, scene.epoch - clock.monotonic())
     chip = Chip(unit, optics, clock)
     # in real time the interpreter adds its own; on a fake clock it would take none
     overhead = OVERHEAD if isinstance(clock, FakeClock) else 0.0
     bus = EmulatedBus(chip, clock, overhead)
     light.plug_in(bus)
+    defective.bus(bus)
     return Parts(light.outputs, chip, bus, clock, light)
 
 
@@ -129,6 +134,8 @@ def open_sim(number: int, settings: InstrumentSettings, parts: Parts | None = No
     ------
     LogUnreadable
         When the log of the ambient light cannot be read, or does not tell it.
+    BadInput
+        When the settings name a defect that there is not.
     """
     clock = RealClock() if settings.real_time else FakeClock(settings.begins)
     parts = parts or make_parts(number, clock, _scene(number, settings))
@@ -145,4 +152,5 @@ def _scene(number: int, settings: InstrumentSettings) -> Scene:
     log = settings.ambient_log
     ambient = None if log is None else ambient_of(read_records(log), make_unit(number))
     own = Scene(ambient=ambient, seed=settings.seed, light=settings, frequency=settings.pwm_frequency)
+    own = replace(own, fault=settings.fault)
     return own if settings.begins is None else replace(own, epoch=settings.begins, usual=False)
