@@ -82,6 +82,11 @@ class Bench(Instrument):
         self._clock = clock
         self._release = release
 
+    @property
+    def sensor(self) -> Sensor:
+        """The sensor, for who looks behind the readings; whoever reads it so is alone with the instrument."""
+        return self._sensor
+
     def _do_measure(
         self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | Automatic | None
     ) -> Measurement:
