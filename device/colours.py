@@ -17,7 +17,7 @@ from retrolux.device.findings import (
     skipped,
     swapped,
 )
-from retrolux.device.looks import DUTY, MOST_SENSITIVE, NIGHT, OWN, USUAL, Eyes, Look
+from retrolux.device.looks import DUTY, MOST_SENSITIVE, NIGHT, OWN, USUAL, Eyes, Look, spoken
 from retrolux.device.measurement import CHANNELS
 from retrolux.device.settings import COLOURS
 
@@ -100,19 +100,19 @@ class Judgement:
         if self.stays[k]:
             return skipped(name, f"{name.capitalize()} stays on, so that it cannot be tried.")
         if OWN[k] in self.looks[k].saturated and self.blinded_by_light:
-            return skipped(name, f"{OWN[k]} is at its ceiling without any light, so {name} cannot be tried.")
+            return skipped(name, f"{spoken(OWN[k])} is at its ceiling without any light, so {name} cannot be tried.")
         if seen is None:
             return self._bad(k, f"{name.capitalize()} gives no light: {self._counts(k)}.", CHECK_LED, f"{name} dead")
         if seen != k:
             return self._misplaced(k, seen)
         if self.times(k) < TIMES:
-            text = f"{name.capitalize()} is not alone: {self._counts(k)}, only {self.times(k):.1f} times the others."
+            text = f"{name.capitalize()} is not alone: {self._counts(k)}, only {self.times(k):.1f} × the others."
             remedy = "Check that no two colours' wires touch, and that it is an RGB LED with separate colours."
             return self._bad(k, text, remedy, f"{name} not alone")
         return self._alone(k)
 
     def _alone(self, k: int) -> Finding:
-        text = f"{COLOURS[k].capitalize()} alone: {self._counts(k)}, {self.times(k):.0f} times the other colours."
+        text = f"{COLOURS[k].capitalize()} alone: {self._counts(k)}, {self.times(k):.0f} × the other colours."
         if self.strengths[k, k] < WEAK:
             share = 100 * self.strengths[k, k]
             text = f"{text} That is {share:.1f} % of what Claude-Light has."
@@ -126,11 +126,11 @@ class Judgement:
         pair = self.lights_as(seen) == k
         fault = swapped(k, seen) if pair else f"{name} lights as {other}"
         there = self.looks[k].response(OWN[seen])
-        text = f"Asked for {name}, {other} lights: {there:,.0f} counts at {OWN[seen]}, {self._counts(k)}."
+        text = f"Asked for {name}, {other} lights: {there:,.0f} counts at {spoken(OWN[seen])}, {self._counts(k)}."
         return self._bad(k, text, CHECK_WIRES, fault)
 
     def _counts(self, k: int) -> str:
-        return f"{self.looks[k].response(OWN[k]):,.0f} counts at {OWN[k]}"
+        return f"{self.looks[k].response(OWN[k]):,.0f} counts at {spoken(OWN[k])}"
 
     def _bad(self, k: int, text: str, remedy: str, fault: str) -> Finding:
         return Finding(COLOURS[k], State.BAD, text, remedy, fault, self._n(k))
@@ -169,8 +169,8 @@ def _goes_dark(judged: Judgement) -> Finding:
         return good("off", "The light goes dark between readings.")
     levels = {OWN[k]: round(judged.looks[k].after[OWN[k]]) for k in on}
     fault = ALL_STAY_ON if len(on) == 3 else f"{' and '.join(COLOURS[k] for k in on)} stays on"
-    counts = ", ".join(f"{count:,} at {channel}" for channel, count in levels.items())
-    text = f"Switched off, {' and '.join(COLOURS[k] for k in on)} still shines: {counts}."
+    counts = ", ".join(f"{count:,} at {spoken(channel)}" for channel, count in levels.items())
+    text = f"Switched off, {' and '.join(COLOURS[k] for k in on)} still shine{'s' * (len(on) == 1)}: {counts}."
     remedy = "Take its wire off the pin: if it shines on, it hangs on a supply line; if not, another program drives it."
     return Finding("off", State.BAD, text, remedy, fault, {"counts": levels})
 
@@ -180,13 +180,13 @@ def _nothing_seen(eyes: Eyes, judged: Judgement) -> Finding:
     dark = judged.looks[0].before
     if max(dark.values()) > GLIMMER:
         brightest = max(dark, key=lambda c: dark[c])
-        text = f"No colour gives light; ambient light is seen ({dark[brightest]:,.0f} counts at {brightest})."
+        text = f"No colour gives light; ambient light is seen ({dark[brightest]:,.0f} counts at {spoken(brightest)})."
         return _dead(text, {"dark": dark})
     night, full = (eyes.read(d, MOST_SENSITIVE) for d in (NIGHT, (1.0, 1.0, 1.0)))
     leaks = {c: full.outputs[c] - night.outputs[c] for c in OWN}
     numbers = {"dark": dict(night.outputs), "leaks": leaks}
     if all(count > GLIMMER for count in leaks.values()):
-        counts = ", ".join(f"{count} at {c}" for c, count in leaks.items())
+        counts = ", ".join(f"{count} at {spoken(c)}" for c, count in leaks.items())
         text = f"Next to no light comes through: {counts} with all colours full and the sensor at its most sensitive."
         return Finding("view", State.BAD, text, "Uncover the sensor, and turn it to the LED.", BLINDED, numbers)
     if max(night.outputs[c] for c in CHANNELS) > 3 * GLIMMER:

@@ -85,16 +85,19 @@ class _Examination:
                 self._found.append(from_error(self._next(), error))
                 break
         failed = any(f.state is State.BAD and "error" in f.numbers for f in self._found)
-        why = "A reading failed before." if failed else "There is too little light to tell."
+        why = "A reading failed before." if failed else "Not before the colours are right."
         rest = [skipped(name, why) for name in READ if name not in self._names]
         self._say(1.0, "done")
-        return [self._identity(), *self._found, *rest, self._recovery()]
+        return [*self._found, self._identity(), *rest, self._recovery()]
 
     @property
     def _names(self) -> set[str]:
         return {f.name for f in self._found}
 
     def _next(self) -> str:
+        """Return the check that an error ends; of an instrument behind HTTP, whether it is there at all."""
+        if not self._found and not isinstance(self._instrument, Bench):
+            return "sensor"
         return next((name for name in READ if name not in self._names), READ[-1])
 
     def _look(self) -> None:

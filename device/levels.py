@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from retrolux.device.deadlines import AUTOZERO
 from retrolux.device.expected_noise import Pulses, beat_noise, jitter_noise, most_by_chance, other_noise
 from retrolux.device.findings import FROZEN, TOO_BRIGHT, Finding, State, good, skipped
-from retrolux.device.looks import DUTY, NIGHT, OWN, Eyes, Look, alone
+from retrolux.device.looks import DUTY, NIGHT, OWN, Eyes, Look, alone, spoken
 from retrolux.device.measurement import CHANNELS, REFERENCE, Exposure, Measurement
 from retrolux.device.passes import passes_for
 
@@ -29,7 +29,7 @@ def dark_level(looks: Sequence[Look], staying: Sequence[bool]) -> Finding:
     if not levels:
         return skipped("dark", "The light stays on, so that there is no dark to be seen.")
     numbers = {"counts": {c: round(v, 1) for c, v in levels.items()}}
-    shares = ", ".join(f"{v:,.0f} at {c}" for c, v in levels.items())
+    shares = ", ".join(f"{v:,.0f} at {spoken(c)}" for c, v in levels.items())
     share = max(levels.values()) / REFERENCE.ceiling
     text = f"With the light off: {shares}; {100 * share:.0f} % of the ceiling at most."
     if share > BRIGHT:
@@ -45,7 +45,7 @@ def saturation(reading: Measurement) -> Finding:
     numbers = {"saturated": list(reading.saturated), "gain": e.gain, "seconds": round(e.seconds, 6)}
     settings = f"all colours at {DUTY:g}, gain {e.gain:g}, {1000 * e.seconds:.0f} ms"
     if full:
-        text = f"At their ceiling: {', '.join(full)} ({settings})."
+        text = f"At their ceiling: {', '.join(spoken(c) for c in full)} ({settings})."
         return Finding(
             "saturation", State.ODD, text, "Lower the gain in [sensor], or measure with --auto.", "", numbers
         )
@@ -76,7 +76,7 @@ def pulsed_noise(eyes: Eyes, pulses: Pulses, exposure: Exposure | None) -> Findi
     """
     rows, dark = _repeats(eyes, alone(1, DUTY), OWN[1], exposure)
     if rows is None:
-        return skipped("noise", f"{OWN[1]} is at its ceiling.")
+        return skipped("noise", f"{spoken(OWN[1])} is at its ceiling.")
     used = rows[0].exposure or REFERENCE
     light = _mean(rows, OWN[1]) - dark
     beats, jitters = (f(pulses, used, DUTY) for f in (beat_noise, jitter_noise))
@@ -93,7 +93,7 @@ def steady_noise(eyes: Eyes, exposure: Exposure | None) -> Finding:
     """
     rows, dark = _repeats(eyes, alone(0, 1.0), OWN[0], exposure)
     if rows is None:
-        return skipped("steadiness", f"{OWN[0]} is at its ceiling.")
+        return skipped("steadiness", f"{spoken(OWN[0])} is at its ceiling.")
     light = _mean(rows, OWN[0]) - dark
     expected = other_noise(rows[0].exposure or REFERENCE, light, dark)
     return _judged("steadiness", rows, OWN[0], expected, light, {"rest": expected / max(light, 1.0)}, None)
@@ -142,11 +142,13 @@ def _judged(  # noqa: PLR0913, PLR0917 - what the sentence says
     numbers |= {"at_most_percent": round(most, 4)} | {f"{k}_percent": round(100 * v, 4) for k, v in parts.items()}
     what = f"{'half' if pulses else 'full'} duty, {len(rows)} readings"
     if size == 0 and light > 1000:
-        text = f"{channel} repeats exactly, {rows[0].outputs[channel]:,} counts ({what}): no light is so steady."
+        text = (
+            f"{spoken(channel)} repeats exactly, {rows[0].outputs[channel]:,} counts ({what}): no light is so steady."
+        )
         return Finding(
             name, State.BAD, text, "The sensor hands out old readings: switch it off and on.", FROZEN, numbers
         )
-    text = f"{channel} scatters by {share:.3g} % ({what}); up to {most:.2g} % is expected."
+    text = f"{spoken(channel)} scatters by {share:.3g} % ({what}); up to {most:.2g} % is expected."
     if share > most:
         remedy = "Look for a lamp that flickers, a loose wire, or a supply that does."
         return Finding(name, State.ODD, f"Noisy. {text}", remedy, "", numbers)

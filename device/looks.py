@@ -110,6 +110,11 @@ def _look(eyes: Eyes, colour: int, exposure: Exposure) -> Look:
     return Look(before, lit, after, frozenset(c for frame in frames for c in frame.saturated))
 
 
+def spoken(channel: str) -> str:
+    """Return a channel's name as a sentence has it: ``515 nm``."""
+    return channel.replace("nm", " nm")
+
+
 def alone(colour: int, duty: float) -> tuple[float, ...]:
     """Return the duties at which one colour, 0, 1 or 2, shines alone."""
     return tuple(duty if k == colour else 0.0 for k in range(3))

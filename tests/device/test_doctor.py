@@ -174,7 +174,7 @@ class TestFaultsOfOtherKinds:
     def test_a_gain_that_is_too_high_is_odd(self) -> None:
         found = named(diagnose(0, Scene(), InstrumentSettings(replace(REFERENCE, gain=512))))
         assert [f.name for f in not_good(found.values())] == ["saturation"]
-        assert "515nm" in found["saturation"].seen
+        assert "515 nm" in found["saturation"].seen
 
 
 class TestErrors:
