@@ -12,12 +12,16 @@ from retrolux.models.model import Model
 METHODS = ("linear", "pls", "gmm", "forest", "bayes")
 """The four methods of the paper, in the order in which they are shown, and the reference that it names."""
 
+BESIDE = ("gp",)
+"""What an evaluation can set beside them."""
+
 _CLASSES = {
-    "linear": "LinearModel",
-    "pls": "PlsModel",
-    "gmm": "GmmModel",
-    "forest": "ForestModel",
-    "bayes": "BayesModel",
+    "linear": ("linear", "LinearModel"),
+    "pls": ("pls", "PlsModel"),
+    "gmm": ("gmm", "GmmModel"),
+    "forest": ("forest", "ForestModel"),
+    "bayes": ("bayes", "BayesModel"),
+    "gp": ("gaussian_process", "GpModel"),
 }
 
 _OPTIONAL = {"forest": "ForestDiffusion"}
@@ -34,7 +38,7 @@ def create(method: str, **options: Any) -> Model:  # noqa: ANN401 - each method'
     Parameters
     ----------
     method : str
-        One of :data:`METHODS`.
+        One of :data:`METHODS` or :data:`BESIDE`.
     **options
         Of the method's class; every class knows ``targets``, the outputs that ``fit`` prepares for.
 
@@ -51,13 +55,14 @@ def create(method: str, **options: Any) -> Model:  # noqa: ANN401 - each method'
 def load(folder: Path) -> Model:
     """Read a saved model of any method. Raises ModelUnreadable, MissingLibrary."""
     method = storage.read_manifest(folder).get("method")
-    if method not in METHODS:
+    if method not in _CLASSES:
         raise ModelUnreadable(f"The model in {folder} is of an unknown method, {method!r}.", "Fit the model again.")
     return _class(method).load(folder)
 
 
 def _class(method: str) -> type[Model]:
-    if method not in METHODS:
+    if method not in _CLASSES:
         raise UnknownMethod(f"There is no method {method!r}.", f"Choose among {', '.join(METHODS)}.")
-    found: type[Model] = getattr(import_module(f"retrolux.models.{method}"), _CLASSES[method])
+    module, name = _CLASSES[method]
+    found: type[Model] = getattr(import_module(f"retrolux.models.{module}"), name)
     return found

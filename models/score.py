@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.metrics import r2_score, root_mean_squared_error
 
 from retrolux.models.dataset import Dataset
@@ -15,6 +16,8 @@ from retrolux.models.sittings import sittings
 
 NINETY = 3.29  # standard deviations that a normal distribution's 90 % interval is wide
 RESAMPLED = 1000
+TENTHS = 10
+SURE = 1e-9  # standard deviation of an input that is certain, as one that is off
 DUTIES = (0.25, 0.5, 0.75)
 
 Rows = NDArray[np.bool_]
@@ -34,6 +37,12 @@ class Score:
         Share of the true inputs inside the 90 % interval.
     width : mapping of str to float or None
         Mean width of that interval over 3.29 RMSE: 1 for intervals of errors that are normal.
+    crps : mapping of str to float
+        Mean continuous ranked probability score, in input units: of a normal distribution with the posterior's mean and
+        standard deviation (Gneiting & Raftery, 2007, section 4.2). Smaller is better.
+    pit : mapping of str to list of float
+        Shares of the ten equal parts in which that distribution's probability of what is below the truth lies; 0.1 each
+        where it is calibrated.
     rmse_between, rmse_at_ends : mapping of str to float, or None
         Of readings whose inputs are all between 0 and 1, and of those with an input at an end; None where there are
         none.
@@ -53,6 +62,8 @@ class Score:
     r2: Mapping[str, float | None]
     coverage90: Mapping[str, float]
     width: Mapping[str, float | None]
+    crps: Mapping[str, float]
+    pit: Mapping[str, list[float]]
     rmse_between: Mapping[str, float] | None
     rmse_at_ends: Mapping[str, float] | None
     rmse_new: Mapping[str, float] | None
@@ -83,6 +94,7 @@ def score(found: Posterior, unseen: Dataset, learnt: Array, fit_seconds: float, 
     rmse = root_mean_squared_error(true, found.mean, multioutput="raw_values")
     at_ends: Rows = np.any((true <= 0) | (true >= 1), axis=1)
     new: Rows = ~np.any(np.all(true[:, None] == learnt[None], axis=2), axis=1)
+    spread = np.maximum(found.std, SURE)
     wide = (found.high - found.low).mean(axis=0)
     blocks = _blocks(unseen)
     return Score(
@@ -90,6 +102,8 @@ def score(found: Posterior, unseen: Dataset, learnt: Array, fit_seconds: float, 
         r2={name: _determination(t, f) for name, t, f in zip(names, true.T, found.mean.T, strict=True)},
         coverage90=named(names, inside.mean(axis=0)),
         width={n: float(w / NINETY / r) if r > 0 else None for n, w, r in zip(names, wide, rmse, strict=True)},
+        crps=named(names, _crps(missed, spread)),
+        pit=dict(zip(names, _pit(missed, spread), strict=True)),
         rmse_between=_rmse_of(missed, ~at_ends, names),
         rmse_at_ends=_rmse_of(missed, at_ends, names),
         rmse_new=_rmse_of(missed, new, names),
@@ -104,6 +118,18 @@ def score(found: Posterior, unseen: Dataset, learnt: Array, fit_seconds: float, 
 def named(names: Sequence[str], values: Array) -> dict[str, float]:
     """Return values by name."""
     return dict(zip(names, np.asarray(values).tolist(), strict=True))
+
+
+def _crps(missed: Array, std: Array) -> Array:
+    z = missed / std
+    each = std * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi))
+    return np.asarray(each.mean(axis=0))
+
+
+def _pit(missed: Array, std: Array) -> list[list[float]]:
+    below = stats.norm.cdf(-missed / std)
+    parts = np.clip((below * TENTHS).astype(int), 0, TENTHS - 1)
+    return [[float((column == part).mean()) for part in range(TENTHS)] for column in parts.T]
 
 
 def _determination(true: Array, found: Array) -> float | None:

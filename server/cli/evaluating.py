@@ -8,7 +8,7 @@ from rich.table import Table
 
 from retrolux.models.aiming import aim as run_aiming
 from retrolux.models.evaluation import evaluate as run_evaluation
-from retrolux.models.registry import METHODS, available
+from retrolux.models.registry import BESIDE, METHODS, available
 from retrolux.server.cli import options
 from retrolux.server.cli.fitting import say_what_is_left_out
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
@@ -21,7 +21,7 @@ log_path = click.Path(path_type=Path)
 @click.command()
 @click.option("--train", required=True, type=log_path, metavar="LOG", help="Readings to learn from.")
 @click.option("--test", required=True, type=log_path, metavar="LOG", help="Readings whose inputs are recovered.")
-@click.option("--models", help=f"Comma-separated; default: all of {','.join(METHODS)}.")
+@click.option("--models", help=f"Comma-separated; default: all of {','.join(METHODS)}; also {','.join(BESIDE)}.")
 @click.option(
     "--condition",
     default="targets",

@@ -42,7 +42,7 @@ def test_the_form_is_the_one_others_script_against():
     assert set(result["models"]) == {"linear", "pls"}
     score = result["models"]["pls"]
     assert set(score) == {
-        *("rmse", "r2", "coverage90", "width", "rmse_between", "rmse_at_ends", "rmse_new", "rmse_range"),
+        *("rmse", "r2", "coverage90", "width", "crps", "pit", "rmse_between", "rmse_at_ends", "rmse_new", "rmse_range"),
         *("coverage_range", "coverage_by_duty", "fit_seconds", "invert_ms"),
     }
     assert set(score["rmse"]) == {"R", "G", "B"}

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from retrolux.models.dataset import Dataset
 from retrolux.models.model import Posterior
@@ -50,6 +51,13 @@ def test_nothing_missed_has_no_width_and_no_parts_that_are_empty():
     assert (s.rmse_at_ends, s.rmse_new) == (None, None)
 
 
+def test_what_is_certain_and_right_costs_nothing():
+    inputs = [[0.0, 1.0], [0.0, 1.0]]
+    s = score(found(inputs, 0.0, 0.0), readings(inputs), np.array(inputs), 0, 0)
+    assert s.crps["R"] == pytest.approx(0, abs=1e-9)
+    assert sum(s.pit["R"]) == 1
+
+
 def test_ranges_are_those_of_sittings_drawn_again():
     """Three sittings, one of them bad: the range spans from none of it to all of it."""
     rng = np.random.default_rng(0)
@@ -61,3 +69,23 @@ def test_ranges_are_those_of_sittings_drawn_again():
     assert s.coverage_range["R"] == pytest.approx((0.0, 1.0))
     alone = score(found(inputs, missed, 0.2), readings(inputs, 5.0 * np.arange(30)), np.empty((0, 2)), 0, 0)
     assert alone.rmse_range is None
+
+
+def test_crps_is_the_integral_that_defines_it():
+    """Of the squared difference of the distribution function and the step at the truth, by a sum on a fine grid."""
+    mean, std, truth = 0.5, 0.03, 0.46
+    grid = np.linspace(0, 1, 200_001)
+    step = (stats.norm.cdf(grid, mean, std) - (grid >= truth)) ** 2
+    inputs = np.array([[truth, truth]])
+    s = score(found(inputs, mean - truth, 1.645 * std), readings(inputs), np.empty((0, 2)), 0, 0)
+    assert s.crps["R"] == pytest.approx(float(step.sum() * (grid[1] - grid[0])), rel=1e-3)
+
+
+def test_pit_is_even_where_the_spread_is_honest_and_not_where_it_is_small():
+    rng = np.random.default_rng(0)
+    inputs = rng.uniform(0.2, 0.8, (4000, 2))
+    missed = 0.01 * rng.standard_normal((4000, 2))
+    honest, small = (score(found(inputs, missed, 1.645 * s), readings(inputs), inputs[:1], 0, 0) for s in (0.01, 0.005))
+    assert honest.pit["R"] == pytest.approx([0.1] * 10, abs=0.02)
+    assert small.pit["R"][0] + small.pit["R"][9] > 0.4
+    assert honest.crps["R"] < small.crps["R"]
