@@ -12,7 +12,7 @@ from retrolux.server.cli.failures import exit_code, sentence
 from retrolux.server.signals import end_in_order, handled
 
 COMMANDS = {
-    "demo": ("demonstrate", "Collect, fit four models, invert, play the answers back."),
+    "demo": ("demonstrate", "Collect, fit five models, invert, play the answers back."),
     "measure": ("measuring", "Measure one setting and log it."),
     "collect": ("measuring", "Measure a design; interrupted, it goes on where it stopped."),
     "doctor": ("doctoring", "Test the instrument and this machine; say in plain words what is wrong."),
