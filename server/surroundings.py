@@ -1,7 +1,7 @@
 """The ambient light that targets are met in: what a log tells of it, and of how it wanders."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from retrolux.models.ambient import Ambient
@@ -37,6 +37,19 @@ class Surroundings:
             return self._kept[1]
 
 
+def with_dark_frames(records: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return records with the dark frame of each that has one as a reading of its own, just after it."""
+    return [each for record in records for each in (record, *_dark_frame(record))]
+
+
+def _dark_frame(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    if not record.get("dark"):
+        return []
+    night = [0.0] * len(record["in"])
+    own = {"in": night, "duty": night, "out": record["dark"], "saturated": [], "time": record["time"] + 1e-3}
+    return [{**record, **own}]
+
+
 def ambient_now(
     model: Model, records: Sequence[Mapping[str, Any]], when: float, *, only: str, gain_ratios: GainRatios = None
 ) -> Ambient | None:
@@ -55,7 +68,7 @@ def ambient_now(
     """
     recent = [r for r in records if isinstance(r.get("time"), int | float) and abs(when - r["time"]) < PAUSE]
     try:
-        data, _ = to_dataset(recent, source="the log", only=only, gain_ratios=gain_ratios)
+        data, _ = to_dataset(with_dark_frames(recent), source="the log", only=only, gain_ratios=gain_ratios)
         world = model.world
         names = [name for name in world.names if name in data.output_names]
         return None if len(names) < len(world.names) else world.now(data, when)
