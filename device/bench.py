@@ -1,6 +1,7 @@
 """A light and a sensor on this machine, real or emulated."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -86,6 +87,30 @@ class Bench(Instrument):
     def sensor(self) -> Sensor:
         """The sensor, for who looks behind the readings; whoever reads it so is alone with the instrument."""
         return self._sensor
+
+    @property
+    def wire(self) -> Wire | None:
+        """Which of the light's pins the sensor hears, too."""
+        return self._wire
+
+    @contextmanager
+    def held(self, inputs: tuple[float, ...]) -> Iterator[Sensor]:
+        """Hold the light at these duties for who looks at the sensor's registers; dark afterwards, in any case.
+
+        Raises
+        ------
+        BadInput, InstrumentClosed
+            Before anything moves.
+        LightError
+        """
+        duties = self.checked_inputs(inputs)
+        with self._one_at_a_time:
+            self._refuse_if_closed()
+            try:
+                self._light.set(duties)
+                yield self._sensor
+            finally:
+                self._light.off()
 
     def _do_measure(
         self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | Automatic | None

@@ -120,7 +120,7 @@ class Deadlines:
         self._until(self._valid, latest, "an integration")
 
     def _valid(self) -> bool:
-        self._status2 = self._registers(STATUS2, 1)[0]
+        self._status2 = self.registers(STATUS2, 1)[0]
         return bool(self._status2 & VALID)
 
     def _until(self, done: Callable[[], bool], seconds: float, what: str) -> None:
@@ -181,14 +181,14 @@ class Deadlines:
             status, *counts = self._all_channels
             return status, None, counts
         self._low_bank_active = True
-        block = self._registers(SYND_DATA, 16)
+        block = self.registers(SYND_DATA, 16)
         self._low_bank_active = False
         words = [block[1:3], *(block[i : i + 2] for i in range(6, 16, 2))]
         return block[0], int.from_bytes(block[3:6], "little"), [int.from_bytes(w, "little") for w in words]
 
     def check_mark(self) -> None:
         """Raise SensorReset where the sensor was reset since it was configured."""
-        if self._registers(MARK, 1)[0] != MARK_VALUE:
+        if self.registers(MARK, 1)[0] != MARK_VALUE:
             raise _reset("the mark that it was given")
 
     def check(self) -> None:
@@ -196,8 +196,8 @@ class Deadlines:
 
         Once after the last pass is enough: the mark comes back for nobody but :meth:`configure`.
         """
-        enable, atime, *_, mark = self._registers(ENABLE, MARK - ENABLE + 1)
-        cfg0, cfg1 = self._registers(CFG0, CFG1 - CFG0 + 1)
+        enable, atime, *_, mark = self.registers(ENABLE, MARK - ENABLE + 1)
+        cfg0, cfg1 = self.registers(CFG0, CFG1 - CFG0 + 1)
         wanted = self._exposure
         as_set = {
             "the mark that it was given": mark == MARK_VALUE,
@@ -209,7 +209,8 @@ class Deadlines:
         if lost:
             raise _reset(", ".join(lost))
 
-    def _registers(self, first: int, n: int) -> bytes:
+    def registers(self, first: int, n: int) -> bytes:
+        """Return the values of n registers from this one on. Raises OSError."""
         values = bytearray(n)
         with self.i2c_device as i2c:
             i2c.write_then_readinto(bytes([first]), values)

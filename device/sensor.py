@@ -131,6 +131,23 @@ class Sensor:
             {c: exposures[c] for c in channels},
         )
 
+    @contextmanager
+    def probed(self) -> Iterator[Any]:
+        """Lend the driver to who looks at the sensor's registers; the sensor is set up anew afterwards.
+
+        Raises
+        ------
+        SensorMissing, SensorTimeout, SensorReset
+        """
+        self._configured = None
+        try:
+            with _in_words():
+                yield self._driver
+        finally:
+            self._set_up()
+            with _in_words():
+                self._configure(self.exposure)
+
     def _convert(self, passes: tuple[Pass, ...], exposure: Exposure, sync: Sync | None) -> list[Frame]:
         with _in_words():
             if self._configured != exposure:

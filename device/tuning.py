@@ -97,7 +97,7 @@ def tune(
     say = report or (lambda _fraction, _what: None)
     say(0.0, "looking at the light")
     _refuse_bad_light(instrument, exposure)
-    ratio, beats = _find_ratio(instrument, frequency, exposure, say)
+    ratio, beats = find_ratio(instrument, frequency, exposure, say)
     best = whole_periods(exposure, frequency, ratio) if beats else exposure
     say(0.6, "measuring what it won")
     before, after = (scatter(instrument, HALF, e, CHECK) for e in (exposure, best))
@@ -129,8 +129,12 @@ def _refuse_bad_light(instrument: Instrument, exposure: Exposure) -> None:
         )
 
 
-def _find_ratio(instrument: Instrument, frequency: float, exposure: Exposure, say: Report) -> tuple[float, bool]:
-    """Scan a period about the window, and one about a third of it, which tells which of several ratios is right."""
+def find_ratio(instrument: Instrument, frequency: float, exposure: Exposure, say: Report) -> tuple[float, bool]:
+    """Return the ratio of the clocks, and whether a beat was seen at all (else 1).
+
+    Scans a period about the window, and one about a third of it, which tells which of several ratios is right.
+    Raises DeviceError.
+    """
     period = 1 / frequency
     long = [of_length(exposure, exposure.seconds + k * period) for k in np.linspace(-0.5, 0.5, 16)]
     third = max(exposure.seconds / 3, 2 * period)
