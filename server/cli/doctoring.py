@@ -1,8 +1,6 @@
 """``retrolux doctor``."""
 
-import re
 import shutil
-import textwrap
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
@@ -18,9 +16,9 @@ from retrolux.device.host import examine_host
 from retrolux.device.instrument import Instrument
 from retrolux.server.cli import options
 from retrolux.server.cli.failures import ASKED_WRONGLY
-from retrolux.server.cli.printing import print_json, progress_bar
+from retrolux.server.cli.printing import print_json, progress_bar, wrapped
 from retrolux.server.config import Config
-from retrolux.server.errors import ServerError
+from retrolux.server.errors import BadArgument, ServerError
 from retrolux.server.laboratory import Laboratory
 
 MARKS = {
@@ -43,15 +41,27 @@ MANY = 3
 
 
 @click.command()
+@click.option("--bring-up", is_flag=True, help="Find out what only a new instrument's own chips can tell, with you.")
+@click.option(
+    "-o", "report_path", type=click.Path(path_type=Path, dir_okay=False), help="Where --bring-up writes its report."
+)
 @options.device_name
 @options.config_file
 @options.as_json
-def doctor(*, device: str | None, config_path: Path | None, as_json: bool) -> int:
+def doctor(
+    *, bring_up: bool, report_path: Path | None, device: str | None, config_path: Path | None, as_json: bool
+) -> int:
     """Test the instrument and this machine, and say in plain words what is wrong.
 
     Some fifty readings, half a minute; none of them goes into the log. Ends with 0 when nothing is wrong, else with 1.
     """
+    if report_path is not None and not bring_up:
+        raise BadArgument("-o is for the report of --bring-up.", "For the self-test's result use --json.")
     config = options.configured(config_path, device, instrument=True)
+    if bring_up:
+        from retrolux.server.cli.bringing_up import walk
+
+        return walk(config, report_path, as_json=as_json)
     found = [*_instrument(config), *examine_host(config.state)]
     if as_json:
         document = {"device": config.device, "healthy": is_healthy(found), "faults": list(faults(found))}
@@ -119,13 +129,6 @@ def _row(title: str, finding: Finding, width: int) -> list[str]:
     head = f"{mark} {title:<15}"
     first, *rest = wrapped(word + finding.seen, max(width - len(head), 20))
     return [click.style(head, fg=colour) + first, *(" " * len(head) + line for line in rest)]
-
-
-def wrapped(text: str, width: int, first: str = "", others: str = "") -> list[str]:
-    """Return a text's lines; no number is torn from its unit, and no path apart."""
-    kept = re.sub(r"(?<=\d) (?=nm|ms|MB|GB|%|×|s\b|Hz)", "\u00a0", text)
-    wrapper = textwrap.TextWrapper(width, first, others, break_long_words=False, break_on_hyphens=False)
-    return [line.replace("\u00a0", " ") for line in wrapper.wrap(kept)]
 
 
 def _remedies(found: Sequence[Finding], width: int) -> list[str]:

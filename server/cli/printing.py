@@ -1,7 +1,9 @@
 """Results on a terminal: JSON to stdout for programs, tables for people, progress to stderr."""
 
 import json
+import re
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +35,13 @@ def print_table(table: Table) -> None:
 def say(text: str) -> None:
     """Print a remark on stderr."""
     click.echo(text, err=True)
+
+
+def wrapped(text: str, width: int, first: str = "", others: str = "") -> list[str]:
+    """Return a text's lines; no number is torn from its unit, and no path apart."""
+    kept = re.sub(r"(?<=\d) (?=nm|ms|MB|GB|%|×|s\b|Hz)", "\u00a0", text)
+    wrapper = textwrap.TextWrapper(width, first, others, break_long_words=False, break_on_hyphens=False)
+    return [line.replace("\u00a0", " ") for line in wrapper.wrap(kept)]
 
 
 @contextmanager

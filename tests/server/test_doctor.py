@@ -10,7 +10,8 @@ from retrolux.device.doctor import CHECKS
 from retrolux.device.findings import Finding, State
 from retrolux.device.sim.defects import DEFECTS
 from retrolux.server.calibrations import Calibrations
-from retrolux.server.cli.doctoring import page, wrapped
+from retrolux.server.cli.doctoring import page
+from retrolux.server.cli.printing import wrapped
 from tests.server.conftest import Outcome
 
 Cli = Callable[..., Outcome]
