@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ from retrolux.models.solution import Solution
 from retrolux.models.state_space import StateSpace
 
 PRIORS = ("design", "uniform")
-SURE = 5.0  # standard deviations from either end at which one normal distribution says all
+QUANTILE = float(stats.norm.ppf(1 - TAIL))
 
 
 class BayesModel(Method):
@@ -177,14 +178,17 @@ class Inputs(Conditional):
     def _asked(self) -> list[int]:
         return [self.inputs.index(name) for name in self.wanted]
 
+    @cached_property
+    def _part(self) -> StateSpace:
+        return self.state.of(self.named)
+
     def _branches(self, row: Array, ambient: Ambient) -> list[Branch]:
         fixed = np.full(len(self.inputs), np.nan)
         for i in self.known:
             fixed[self.inputs.index(self.given[i])] = row[i]
         outputs = np.array([row[self.given.index(name)] for name in self.named])
-        part = self.state.of(self.named)
-        question = Question(part.response, part.scatter, outputs, ambient.mean, ambient.covariance, fixed)
-        return question.branches(self.prior)
+        light = self._part.response, self._part.scatter
+        return Question(*light, outputs, ambient.mean, ambient.covariance, fixed).branches(self.prior)
 
     def _summary(self, given: Array, ambient: Sequence[Ambient], samples: int, seed: int) -> Posterior:
         parts = np.empty((4, len(given), len(self.wanted)))
@@ -196,9 +200,10 @@ class Inputs(Conditional):
 
 def _summarised(branches: list[Branch], samples: int, seed: int) -> Posterior:
     """Return moments and quantiles: in closed form where one normal distribution is far from the bounds."""
-    mean, std = branches[0].mean, np.sqrt(np.diag(branches[0].covariance))
-    if len(branches) == 1 and np.all((mean > SURE * std) & (mean < 1 - SURE * std)):
-        half = stats.norm.ppf(1 - TAIL) * std
+    first = branches[0].inputs
+    if len(branches) == 1 and not len(first.cut):
+        mean, std = first.mean, first.std
+        half = QUANTILE * std
         return Posterior(mean, std, mean - half, mean + half)
     found = summarise(draws(branches, samples, np.random.default_rng(seed))[None])
     return Posterior(found.mean[0], found.std[0], found.low[0], found.high[0])
@@ -228,7 +233,7 @@ class Outputs(Conditional):
         """Return the normal distribution's interval in closed form."""
         mean, covariance = self._normal(given)
         std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
-        half = stats.norm.ppf(1 - TAIL) * std
+        half = QUANTILE * std
         return Posterior(mean, std, mean - half, mean + half)
 
     def draw(self, given: Array, *, seed: int) -> Array:

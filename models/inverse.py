@@ -3,20 +3,28 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
+from typing import Any
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import lsq_linear
+from numpy.typing import NDArray
+from scipy import special
 
+from retrolux.models.cut_normal import CutNormal
 from retrolux.models.model import Array
 from retrolux.models.response import FEATURES, Response, features
 from retrolux.models.scatter import Scatter
 
 OFF, PULSED, FULL = 0, 1, 2
 NEAR = 5.0  # standard deviations from an end within which it may be the truth
+STEP = 0.02  # by which a step at an end may move an input
+NEGLIGIBLE = 25.0  # logarithm of how much less likely than the likeliest a branch is that is left out
 MOST_BRANCHES = 243
-ROUNDS = 4
-VAGUE = 0.29  # standard deviation of an input that nothing tells: of a uniform distribution
+ROUNDS = 6
+CLOSE = 2e-5  # of an input: what is no step any more
+VAGUE = 10.0  # standard deviation of an input that nothing tells, before it is cut to [0, 1]: flat there
+
+Kinds = NDArray[Any]
+"""OFF, PULSED or FULL for each input."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +53,10 @@ class Prior:
         """Return the prior by which the ends are as likely as any other point."""
         return cls(np.tile([1e-6, 1.0, 1e-6], (n_inputs, 1)))
 
+    def log(self, kinds: Kinds) -> float:
+        """Return the logarithm of the probability that the inputs are of these kinds."""
+        return float(np.log(self.shares[np.arange(len(kinds)), kinds]).sum())
+
 
 @dataclass(frozen=True, eq=False)
 class Branch:
@@ -52,15 +64,13 @@ class Branch:
 
     Attributes
     ----------
-    mean : ndarray, shape (n_inputs,)
-    covariance : ndarray, shape (n_inputs, n_inputs)
-        0 where an input is off or fully on.
+    inputs : CutNormal
+        Without variance where an input is known, off or fully on.
     weight : float
         Logarithm, up to a constant.
     """
 
-    mean: Array
-    covariance: Array
+    inputs: CutNormal
     weight: float
 
 
@@ -92,74 +102,62 @@ class Question:
 
     def branches(self, prior: Prior) -> list[Branch]:
         """Return the branches that may be the truth, the likeliest first."""
-        first = self._branch(self._kinds(np.full(len(self.fixed), PULSED)), prior)
-        found = [first, *(self._branch(np.array(kinds), prior) for kinds in self._others(first))]
-        return sorted(found, key=lambda branch: -branch.weight)
+        first = self._branch(self._kinds, prior)
+        found = [first, *(self._branch(np.array(kinds), prior) for kinds in self._others(first.inputs))]
+        least = max(branch.weight for branch in found) - NEGLIGIBLE
+        return sorted((b for b in found if b.weight > least), key=lambda branch: -branch.weight)
 
-    def _others(self, first: Branch) -> Iterator[tuple[int, ...]]:
+    @property
+    def _kinds(self) -> Kinds:
+        """Return what the inputs are as long as nothing speaks for an end."""
+        known = np.where(self.fixed <= 0, OFF, np.where(self.fixed >= 1, FULL, PULSED))
+        return np.where(np.isnan(self.fixed), PULSED, known)
+
+    def _others(self, first: CutNormal) -> Iterator[tuple[int, ...]]:
         """Yield the further kinds of answer: those whose ends lie near."""
-        spread = NEAR * np.sqrt(np.diag(first.covariance)) + 0.02
-        known = self._kinds(np.full(len(self.fixed), PULSED)).astype(int)
-        choices: list[list[int]] = [
-            [PULSED, *([OFF] if x < s else []), *([FULL] if x > 1 - s else [])] if np.isnan(fixed) else [kind]
-            for x, s, fixed, kind in zip(first.mean, spread, self.fixed, known.tolist(), strict=True)
+        near = NEAR * first.std + STEP
+        ends = np.column_stack([first.mean < near, np.isnan(self.fixed), first.mean > 1 - near])
+        choices = [
+            [kind] if known else [PULSED, *(end for end in (OFF, FULL) if may[end])]
+            for kind, known, may in zip(self._kinds.tolist(), ~np.isnan(self.fixed), ends, strict=True)
         ]
         return islice(product(*choices), 1, MOST_BRANCHES)
 
-    def _kinds(self, wanted: Array) -> Array:
-        known = np.where(self.fixed <= 0, OFF, np.where(self.fixed >= 1, FULL, PULSED))
-        return np.where(np.isnan(self.fixed), wanted, known)
-
-    def _branch(self, kinds: Array, prior: Prior) -> Branch:
-        """Fit the inputs that are neither fixed nor at an end, by Gauss and Newton within bounds."""
-        there = ~np.isnan(self.outputs)
-        held = np.where(np.isnan(self.fixed), np.array([0.0, 0.5, 1.0])[kinds.astype(int)], self.fixed)
+    def _branch(self, kinds: Kinds, prior: Prior) -> Branch:
+        """Return one kind of answer, by Laplace's approximation: exact but for bends and a scatter that grows."""
+        mean = np.where(np.isnan(self.fixed), np.array([0.0, 0.5, 1.0])[kinds], self.fixed)
         free = np.isnan(self.fixed) & (kinds == PULSED)
-        x = held
         for _ in range(ROUNDS):
-            whitened, left = self._whitened(x, kinds, there)
-            x, misfit, jacobian = _step(x, free, whitened, left)
-        precision = jacobian.T @ jacobian + np.eye(int(free.sum())) / VAGUE**2
-        covariance = np.zeros((len(x), len(x)))
-        covariance[np.ix_(free, free)] = np.linalg.inv(precision)
-        weight = self._weight(x, kinds, free, misfit, covariance, prior) - self._size(x, kinds, there)
-        return Branch(x, covariance, weight)
+            x = np.clip(mean, 0, 1)
+            slopes, left, size = self._whitened(x, kinds)
+            mean, covariance, misfit = _fitted(x, free, slopes, left)
+            if np.abs(np.clip(mean, 0, 1) - x).max() < CLOSE:
+                break
+        inputs = CutNormal(mean, covariance)
+        volume = np.linalg.slogdet(2 * np.pi * covariance[np.ix_(free, free)])[1] / 2 + inputs.log_share()
+        return Branch(inputs, float(volume - (misfit + size) / 2 + prior.log(kinds)))
 
-    def _whitened(self, x: Array, kinds: Array, there: Array) -> tuple[Array, Array]:
-        """Return slopes and what is left unexplained, in units of their scatter."""
-        root = np.linalg.cholesky(self._total(x, kinds)[np.ix_(there, there)])
+    def _whitened(self, x: Array, kinds: Kinds) -> tuple[Array, Array, float]:
+        """Return slopes and what is left unexplained, in units of their scatter, and the scatter's log determinant."""
+        there = ~np.isnan(self.outputs)
+        inside = np.where(kinds == PULSED, np.clip(x, 1e-9, 1 - 1e-9), x)  # whatever is pulsed has a pulse's scatter
+        total = self.uncertainty + self.scatter.covariance(inside[None], self.response.gains)[0]
+        root = np.linalg.cholesky(total[np.ix_(there, there)])
         left = self.outputs - self.ambient - self.response.coefficients @ _features(x, kinds)
-        slopes = self.response.slopes(x[None])[0]
-        return np.linalg.solve(root, slopes[there]), np.linalg.solve(root, left[there])
-
-    def _total(self, x: Array, kinds: Array) -> Array:
-        inside = np.where(kinds == PULSED, np.clip(x, 1e-9, 1 - 1e-9), x)
-        return np.asarray(self.uncertainty + self.scatter.covariance(inside[None], self.response.gains)[0])
-
-    def _size(self, x: Array, kinds: Array, there: Array) -> float:
-        return float(0.5 * np.linalg.slogdet(self._total(x, kinds)[np.ix_(there, there)])[1])
-
-    def _weight(  # noqa: PLR0913, PLR0917 - what a branch is weighed by
-        self, x: Array, kinds: Array, free: Array, misfit: float, covariance: Array, prior: Prior
-    ) -> float:
-        """Return the logarithm of prior times likelihood, integrated over what is free."""
-        spread = np.sqrt(np.diag(covariance)[free])
-        inside = stats.norm.cdf((1 - x[free]) / spread) - stats.norm.cdf(-x[free] / spread)
-        volume = np.linalg.slogdet(2 * np.pi * covariance[np.ix_(free, free)])[1] / 2 + np.log(inside).sum()
-        shares = prior.shares[np.arange(len(x)), kinds.astype(int)]
-        return float(volume - misfit / 2 + np.log(shares).sum())
+        both = np.column_stack([self.response.slopes(x[None])[0], left])[there]
+        whitened = np.linalg.solve(root, both)
+        return whitened[:, :-1], whitened[:, -1], 2 * float(np.log(np.diag(root)).sum())
 
 
-def _step(x: Array, free: Array, slopes: Array, left: Array) -> tuple[Array, float, Array]:
-    jacobian = slopes[:, free]
-    if not free.any():
-        return x, float(left @ left), jacobian
-    held = np.eye(jacobian.shape[1]) / VAGUE
-    wanted = np.concatenate([left + jacobian @ x[free], held @ np.full(jacobian.shape[1], 0.5)])
-    found = lsq_linear(np.vstack([jacobian, held]), wanted, bounds=(0, 1), method="bvls")
-    stepped: Array = x.copy()
-    stepped[free] = found.x
-    return stepped, 2 * float(found.cost), jacobian
+def _fitted(x: Array, free: Kinds, slopes: Array, left: Array) -> tuple[Array, Array, float]:
+    """Return mean and covariance of the inputs by a line through x, and the misfit that remains at the mean."""
+    jacobian, vague = slopes[:, free], 1 / VAGUE**2
+    precision = jacobian.T @ jacobian + vague * np.eye(jacobian.shape[1])
+    step = np.linalg.solve(precision, jacobian.T @ left + vague * (0.5 - x[free]))
+    mean, covariance = x.copy(), np.zeros((len(x), len(x)))
+    mean[free] += step
+    covariance[np.ix_(free, free)] = np.linalg.inv(precision)
+    return mean, covariance, float(((left - jacobian @ step) ** 2).sum() + vague * ((mean[free] - 0.5) ** 2).sum())
 
 
 def _features(x: Array, kinds: Array) -> Array:
@@ -171,24 +169,9 @@ def _features(x: Array, kinds: Array) -> Array:
 
 def draws(branches: Sequence[Branch], n: int, rng: np.random.Generator) -> Array:
     """Return n draws of the inputs, shape (n, n_inputs), within [0, 1]."""
-    weights = np.array([branch.weight for branch in branches])
-    shares = np.exp(weights - weights.max())
-    which = rng.choice(len(branches), n, p=shares / shares.sum())
-    out = np.empty((n, len(branches[0].mean)))
+    which = rng.choice(len(branches), n, p=special.softmax([branch.weight for branch in branches]))
+    out = np.empty((n, len(branches[0].inputs.mean)))
     for i in np.unique(which):
         rows = which == i
-        out[rows] = _inside(branches[i], int(rows.sum()), rng)
+        out[rows] = branches[i].inputs.draw(int(rows.sum()), rng)
     return out
-
-
-def _inside(branch: Branch, n: int, rng: np.random.Generator, tries: int = 20) -> Array:
-    """Return draws of one branch within bounds; what is outside after many tries is set to the bound."""
-    values, vectors = np.linalg.eigh(branch.covariance)
-    root = vectors * np.sqrt(np.clip(values, 0, None))
-    out = branch.mean + rng.standard_normal((n, len(values))) @ root.T
-    for _ in range(tries):
-        outside = ((out < 0) | (out > 1)).any(axis=1)
-        if not outside.any():
-            break
-        out[outside] = branch.mean + rng.standard_normal((int(outside.sum()), len(values))) @ root.T
-    return np.asarray(np.clip(out, 0, 1))

@@ -1,17 +1,19 @@
 """A random walk that is seen through noise: filter and smoother, with outputs that are missing or cut off.
 
 Kalman filter in Joseph's form and Rauch–Tung–Striebel smoother (Anderson & Moore, *Optimal Filtering*, 1979); an output
-of which only a lower bound is known enters by the moments of the normal distribution above it (Tobit).
+of which only a lower bound is known enters by the moments of the normal distribution above it (Tobit), given what is
+seen beside it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from retrolux.models.model import Array
 
 SHORTEST = 1.0  # seconds; times of older logs are rounded
+FAR = 200.0  # standard deviations; beyond, the series in 1 / bound is the more exact
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,32 +84,58 @@ def follow(walk: Walk, seen: Observed) -> Track:
 
 
 def update(mean: Array, covariance: Array, values: Array, noise: Array, bounds: Array) -> tuple[Array, Array]:
-    """Return mean and covariance after a reading."""
-    there = ~np.isnan(values)
-    if there.any():
-        total = covariance + noise
-        gain = np.linalg.solve(total[np.ix_(there, there)], covariance[there]).T
-        keep = np.eye(len(mean))
-        keep[:, there] -= gain
-        mean = mean + gain @ (values - mean)[there]
-        covariance = keep @ covariance @ keep.T + gain @ noise[np.ix_(there, there)] @ gain.T
-    for i in np.flatnonzero(~np.isnan(bounds)):
-        mean, covariance = _above(mean, covariance, int(i), float(noise[i, i]), float(bounds[i]))
-    return mean, (covariance + covariance.T) / 2
+    """Return mean and covariance after a reading.
+
+    What the reading does not say is put in first, as what else it says lets one expect it, no more sure than that.
+    """
+    total = covariance + noise
+    read, unsure = completed(mean, total, values, bounds)
+    gain = np.linalg.solve(total, covariance).T
+    keep = np.eye(len(mean)) - gain
+    after = keep @ covariance @ keep.T + gain @ (noise + unsure) @ gain.T
+    return mean + gain @ (read - mean), (after + after.T) / 2
 
 
-def _above(mean: Array, covariance: Array, i: int, noise: float, bound: float) -> tuple[Array, Array]:
-    """Return mean and covariance once component i, with noise, is known to be at least this."""
-    variance = covariance[i, i] + noise
-    up, left = excess((bound - mean[i]) / np.sqrt(variance))
-    gain = covariance[:, i] / variance
-    return mean + gain * np.sqrt(variance) * up, covariance - np.outer(gain, gain) * variance * (1 - left)
+def completed(mean: Array, covariance: Array, values: Array, bounds: Array) -> tuple[Array, Array]:
+    """Return mean and covariance of a normal variable's components, some of which are seen, or known to be at least.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (n,)
+    covariance : ndarray, shape (n, n)
+    values : ndarray, shape (n,)
+        NaN where not seen.
+    bounds : ndarray, shape (n,)
+        What a component that is not seen is known to be at least; NaN where nothing is known. Several of them enter
+        one after the other, each by its first two moments.
+    """
+    seen, unsure = ~np.isnan(values), np.zeros_like(covariance)
+    if seen.all():
+        return values, unsure
+    back = np.linalg.solve(covariance[np.ix_(seen, seen)], covariance[seen][:, ~seen]).T
+    expected = np.where(seen, values, mean)
+    expected[~seen] += back @ (values - mean)[seen]
+    unsure[np.ix_(~seen, ~seen)] = covariance[np.ix_(~seen, ~seen)] - back @ covariance[seen][:, ~seen]
+    for i in np.flatnonzero(~seen & ~np.isnan(bounds)):
+        expected, unsure = _above(expected, unsure, int(i), float(bounds[i]))
+    return expected, unsure
+
+
+def _above(mean: Array, covariance: Array, i: int, bound: float) -> tuple[Array, Array]:
+    """Return mean and covariance once component i is known to be at least this."""
+    spread = np.sqrt(covariance[i, i])
+    up, left = excess(float((bound - mean[i]) / spread))
+    lever = covariance[:, i] / spread
+    return mean + lever * up, covariance - np.outer(lever, lever) * (1 - left)
 
 
 def excess(bound: float) -> tuple[float, float]:
-    """Return mean and variance of a standard normal variable above a bound."""
-    up = float(np.exp(stats.norm.logpdf(bound) - stats.norm.logsf(bound)))
-    return up, max(1 - up * (up - bound), 0.0)
+    """Return mean and variance of a standard normal variable above a bound, to nearly all digits however far it is."""
+    if bound > FAR:
+        small = 1 / bound
+        return bound + small - 2 * small**3, small**2 - 6 * small**4
+    up = float(np.sqrt(2 / np.pi) / special.erfcx(bound / np.sqrt(2)))
+    return up, 1 - up * (up - bound)
 
 
 def smooth(seen: Observed, track: Track) -> tuple[Array, Array, Array]:

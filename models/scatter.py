@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -41,6 +42,11 @@ class Scatter:
     supply: float
     together: Array
 
+    @cached_property
+    def passes(self) -> Array:
+        """1 for the outputs that a pass reads, 0 for the others, shape (n_passes, n_outputs)."""
+        return np.unique(self.together, axis=0)
+
     def covariance(self, inputs: Array, gains: Array) -> Array:
         """Return the covariance of readings of these inputs, shape (n_rows, n_outputs, n_outputs)."""
         causes, variances = self.causes(inputs, gains)
@@ -56,10 +62,9 @@ class Scatter:
         variances : ndarray, shape (n_rows, n_causes)
             0 for an input that has no pulses.
         """
-        passes = np.unique(self.together, axis=0)  # each row of it names the outputs of one
-        by_pulse = [gains * seen[:, None] for seen in passes]
+        by_pulse = [gains * seen[:, None] for seen in self.passes]
         light = (inputs @ gains.T)[:, :, None]
-        fixed = np.broadcast_to(np.hstack(by_pulse), (len(inputs), len(gains), len(passes) * gains.shape[1]))
-        pulsed = np.tile(self.pulses * ((inputs > 0) & (inputs < 1)), len(passes))
+        fixed = np.broadcast_to(np.hstack(by_pulse), (len(inputs), len(gains), len(self.passes) * gains.shape[1]))
+        pulsed = np.tile(self.pulses * ((inputs > 0) & (inputs < 1)), len(self.passes))
         variances = np.hstack([pulsed, np.full((len(inputs), 1), self.supply)])
         return np.concatenate([fixed, light], axis=2), variances

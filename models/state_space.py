@@ -5,8 +5,9 @@ each sitting, ``e`` scatters as :class:`~retrolux.models.scatter.Scatter` says. 
 expectation conditional maximisation (Meng & Rubin, 1993), with weak priors that keep little data solvable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from retrolux.models import storage
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Fit
 from retrolux.models.dataset import Dataset
-from retrolux.models.kalman import SHORTEST, Observed, Track, Walk, excess, follow, smooth
+from retrolux.models.kalman import SHORTEST, Observed, Track, Walk, completed, follow, smooth
 from retrolux.models.model import Array, Progress
 from retrolux.models.response import FEATURES, Response, features
 from retrolux.models.scatter import Scatter, read_together
@@ -24,6 +25,7 @@ ROUNDS = 24
 SHAPE = 0.01  # of a slope: standard deviation that steps and bends are thought to have
 SMALLEST = 2e-4  # of an output's own variation: what is no scatter any more
 FEW = 10  # steps that the prior of the walk's rate counts for
+LEAST = 1e-12  # that a size is, so that none is 0
 OWN = 1e-5  # of the ambient light's variance: what an output has for itself at least
 MOST = 3000  # readings that are learnt from; more would not be worth the wait
 
@@ -51,9 +53,12 @@ class StateSpace(Fit):
     def learn(cls, data: Dataset, progress: Progress | None = None) -> "StateSpace":
         """Learn from readings in any order; those without times are taken as each from another sitting.
 
-        Saturated outputs count for what they are: at least their ceiling.
+        Saturated outputs count for what they are: at least their ceiling. Of very many readings the latest are taken,
+        or evenly spread ones where they have no times.
         """
-        rows = in_order(data.take(np.arange(len(data))[-MOST:]))
+        rows = in_order(data)
+        kept = np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int)
+        rows = rows.take(kept if rows.times is None else np.arange(len(rows))[-MOST:])
         found = _first_guess(rows)
         for i in range(ROUNDS):
             found = _improved(found, rows)
@@ -75,8 +80,8 @@ class StateSpace(Fit):
 
     def now(self, data: Dataset, when: float) -> Ambient:
         """Return the ambient light at a time, from the readings before it of the same sitting."""
-        rows = in_order(data.select(self.names))
-        if rows.times is None or not len(rows) or when - rows.times[-1] >= PAUSE:
+        rows = _sitting(data.select(self.names), when)
+        if rows is None or rows.times is None:
             return self.ever()
         track = self.follow(rows)
         mean, covariance = self.walk.later(track.mean[-1], track.covariance[-1], when - float(rows.times[-1]))
@@ -136,6 +141,16 @@ def in_order(data: Dataset) -> Dataset:
     return data if data.times is None else data.take(np.argsort(data.times, kind="stable"))
 
 
+def _sitting(data: Dataset, when: float) -> Dataset | None:
+    """Return the readings before a time of the sitting that it belongs to; None where it begins one."""
+    if data.times is None or not (data.times <= when).any():
+        return None
+    rows = in_order(data.take(data.times <= when))
+    if rows.times is None or when - rows.times[-1] >= PAUSE:
+        return None
+    return rows.take(np.arange(len(rows)) >= np.flatnonzero(np.isinf(waits(rows)))[-1])
+
+
 def waits(rows: Dataset) -> Array:
     """Return the seconds since the reading before, infinite where a sitting begins, shape (n_rows,)."""
     if rows.times is None:
@@ -146,32 +161,42 @@ def waits(rows: Dataset) -> Array:
 
 def _first_guess(rows: Dataset) -> StateSpace:
     """Return a line by least squares on changes from reading to reading, which do not see much of the ambient light."""
-    together = np.isfinite(waits(rows))
-    if together.sum() < 2 * rows.inputs.shape[1]:
-        together = np.full(len(rows), False)
-    floor = (SMALLEST * np.maximum(rows.outputs.std(axis=0), 1e-12)) ** 2
-    columns = [_slopes(rows, i, together) for i in range(len(rows.output_names))]
-    shapes = np.zeros((len(columns), (FEATURES - 1) * rows.inputs.shape[1]))
-    response = Response(np.hstack([np.array(columns), shapes]))
-    rest = np.where(rows.saturated, np.nan, rows.outputs - response.predict(rows.inputs))
-    jumps = np.diff(rest, axis=0)[together[1:]] if together.any() else rest - np.nanmedian(rest, axis=0)
-    size = (np.nanmedian(np.abs(jumps), axis=0) / 0.6745) ** 2 / 2
+    follows = np.isfinite(waits(rows))
+    if follows.sum() < 2 * rows.inputs.shape[1]:
+        follows = np.full(len(rows), False)
+    known = np.where(rows.saturated, np.nan, rows.outputs)
+    slopes = np.array([_slopes(rows.inputs, column, follows) for column in known.T])
+    response = Response(np.hstack([slopes, np.zeros((len(slopes), slopes.shape[1] * (FEATURES - 1)))]))
+    rest = known - rows.inputs @ slopes.T
+    return StateSpace(rows.output_names, response, *_first_spread(rows, rest, follows))
+
+
+def _first_spread(rows: Dataset, rest: Array, follows: np.ndarray) -> tuple[Scatter, Walk]:
+    """Return scatter and walk by what a line leaves: three parts of its jumps are scatter, one is the walk's steps."""
+    floor = (SMALLEST * np.maximum(rows.outputs.std(axis=0), LEAST)) ** 2
+    middle = np.array([_of_known(np.median, column) for column in rest.T])
+    jumps = np.diff(rest, axis=0)[follows[1:]] if follows.any() else rest - middle
+    size = np.array([_of_known(np.median, column) for column in np.abs(jumps).T]) ** 2 / 0.6745**2 / 2
+    wide = np.array([_of_known(np.var, column) for column in rest.T])
     scatter = Scatter(0.3 * size + floor, np.full(rows.inputs.shape[1], 4e-6), 1e-7, read_together(rows.output_names))
-    walk = Walk(
-        np.nanmean(rest, axis=0), np.diag(np.nanvar(rest, axis=0) + floor), np.diag(0.1 * size + floor) / _usual(rows)
-    )
-    return StateSpace(rows.output_names, response, scatter, walk)
+    return scatter, Walk(middle, np.diag(wide + floor), np.diag(0.1 * size + floor) / _usual(rows))
 
 
-def _slopes(rows: Dataset, i: int, together: np.ndarray) -> Array:
+def _of_known(figure: Callable[[Array], Any], column: Array) -> float:
+    """Return a figure of what is not NaN, 0 where all is."""
+    known = column[~np.isnan(column)]
+    return float(figure(known)) if len(known) else 0.0
+
+
+def _slopes(inputs: Array, column: Array, follows: np.ndarray) -> Array:
     """Return one output's slopes by least squares: of changes within sittings, or of readings where these are few."""
-    good = ~rows.saturated[:, i]
-    if together.any():
-        pairs = together[1:] & good[1:] & good[:-1]
-        changes = np.diff(rows.inputs, axis=0)[pairs], np.diff(rows.outputs[:, i])[pairs]
+    there = ~np.isnan(column)
+    pairs = follows[1:] & there[1:] & there[:-1]
+    if pairs.sum() >= 2 * inputs.shape[1]:
+        changes = np.diff(inputs, axis=0)[pairs], np.diff(column)[pairs]
         return np.asarray(np.linalg.lstsq(*changes, rcond=None)[0])
-    x, y = rows.inputs[good], rows.outputs[good, i]
-    return np.asarray(np.linalg.lstsq(x - x.mean(axis=0), y - y.mean(), rcond=None)[0])
+    x, y = (np.c_[np.ones(len(column)), inputs])[there], column[there]
+    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0][1:]) if there.any() else np.zeros(inputs.shape[1])
 
 
 def _usual(rows: Dataset) -> float:
@@ -184,12 +209,24 @@ def _improved(found: StateSpace, rows: Dataset) -> StateSpace:
     """Return the three parts after one more round."""
     seen = found.observed(rows)
     mean, covariance, cross = smooth(seen, follow(found.walk, seen))
-    walk = _improved_walk(found, seen, mean, covariance, cross)
-    filled = np.where(rows.saturated, _expected(found, rows, mean, seen), rows.outputs)
-    response = _improved_response(found, rows, filled - mean, seen.noise)
-    rest = np.where(rows.saturated, np.nan, rows.outputs - mean - response.predict(rows.inputs))
-    scatter = _improved_scatter(found.scatter, response.gains, rows, rest, covariance)
-    return StateSpace(found.names, response, scatter, walk)
+    rest, unsure = _filled(seen, mean)
+    light = found.response.predict(rows.inputs) + rest - mean
+    response = _improved_response(found, rows, light, seen.noise)
+    left = light - response.predict(rows.inputs)
+    squares = left[:, :, None] * left[:, None, :] + covariance + unsure
+    scatter = _improved_scatter(found.scatter, response.gains, rows.inputs, squares)
+    return StateSpace(found.names, response, scatter, _improved_walk(found, seen, mean, covariance, cross))
+
+
+def _filled(seen: Observed, ambient: Array) -> tuple[Array, Array]:
+    """Return readings less the light's response, and their covariance: 0, but for saturated cells, which are expected.
+
+    What a saturated cell was is told by its ceiling, the ambient light, and the cells that were read beside it.
+    """
+    values, unsure = seen.values.copy(), np.zeros_like(seen.noise)
+    for i in np.flatnonzero(np.isnan(values).any(axis=1)):
+        values[i], unsure[i] = completed(ambient[i], seen.noise[i], values[i], seen.bounds[i])
+    return values, unsure
 
 
 def _improved_walk(found: StateSpace, seen: Observed, mean: Array, covariance: Array, cross: Array) -> Walk:
@@ -204,22 +241,13 @@ def _improved_walk(found: StateSpace, seen: Observed, mean: Array, covariance: A
     both = covariance[on] + covariance[on - 1] - cross[on] - cross[on].transpose(0, 2, 1)
     seconds = np.maximum(seen.waits[on], SHORTEST)
     grown = (steps / seconds[:, None]).T @ steps + (both / seconds[:, None, None]).sum(axis=0)
-    held = np.diag(np.diag(grown)) * (OWN * len(on)) + np.diag(_floor(found) * FEW / np.median(seconds))
+    held = np.diag(np.diag(grown)) * (OWN * len(on)) + np.diag(_least(found.response.gains) * FEW / np.median(seconds))
     return Walk(middle, start, (grown + held) / (len(on) + FEW))
 
 
-def _floor(found: StateSpace) -> Array:
-    return np.asarray((SMALLEST * np.maximum(np.abs(found.response.gains).max(axis=1), 1e-12)) ** 2)
-
-
-def _expected(found: StateSpace, rows: Dataset, mean: Array, seen: Observed) -> Array:
-    """Return what saturated outputs are expected to have been, above their ceilings."""
-    light = found.response.predict(rows.inputs) + mean
-    spread = np.sqrt(np.diagonal(seen.noise, axis1=1, axis2=2))
-    out = light.copy()
-    for i, j in np.argwhere(rows.saturated):
-        out[i, j] += spread[i, j] * excess((rows.outputs[i, j] - light[i, j]) / spread[i, j])[0]
-    return out
+def _least(gains: Array) -> Array:
+    """Return the variance of each output below which nothing is taken for scatter."""
+    return np.asarray((SMALLEST * np.maximum(np.abs(gains).max(axis=1), LEAST)) ** 2)
 
 
 def _improved_response(found: StateSpace, rows: Dataset, light: Array, noise: Array) -> Response:
@@ -228,38 +256,40 @@ def _improved_response(found: StateSpace, rows: Dataset, light: Array, noise: Ar
     shape = found.response.coefficients.shape
     precision = np.einsum("rab,rj,rk->ajbk", weight, z, z, optimize=True).reshape(np.prod(shape), -1)
     told = np.einsum("rab,rb,rj->aj", weight, light, z, optimize=True).ravel()
-    size = SHAPE * np.abs(found.response.gains) + np.sqrt(_floor(found))[:, None]
-    prior = np.hstack([np.full_like(size, 1e-6) / size.max() ** 2, *(size**-2.0,) * (FEATURES - 1)]).ravel()
+    size = SHAPE * np.abs(found.response.gains) + np.sqrt(_least(found.response.gains))[:, None]
+    anything = np.full_like(size, 1e-6) / size.max(axis=1, keepdims=True) ** 2
+    prior = np.hstack([anything, *(size**-2.0,) * (FEATURES - 1)]).ravel()
     unit = 1 / np.sqrt(np.diag(precision) + prior)
     scaled = (precision + np.diag(prior)) * np.outer(unit, unit)
     return Response((unit * np.linalg.solve(scaled, unit * told)).reshape(shape))
 
 
-def _improved_scatter(scatter: Scatter, gains: Array, rows: Dataset, rest: Array, covariance: Array) -> Scatter:
-    """Return the scatter whose causes are as large as the rest tells (expectation of a factor model)."""
-    causes, variances = scatter.causes(rows.inputs, gains)
-    here = ~np.isnan(rest)
-    causes = causes * here[:, :, None]
-    total = np.where(here, scatter.floor, 1.0)[:, :, None] * np.eye(rest.shape[1]) + (
-        causes * variances[:, None, :]
-    ) @ causes.transpose(0, 2, 1)
-    gain = np.linalg.solve(total, causes * variances[:, None, :]).transpose(0, 2, 1)
-    both = here[:, :, None] & here[:, None, :]
-    squares = np.where(both, np.nan_to_num(rest)[:, :, None] * np.nan_to_num(rest)[:, None, :] + covariance, 0.0)
-    left = variances[:, :, None] * np.eye(variances.shape[1]) - gain @ causes * variances[:, None, :]
-    sizes = np.diagonal(gain @ squares @ gain.transpose(0, 2, 1) + left, axis1=1, axis2=2)
-    alone = np.eye(rest.shape[1]) - causes @ gain
-    own = np.diagonal(
-        alone @ squares @ alone.transpose(0, 2, 1) + causes @ left @ causes.transpose(0, 2, 1), axis1=1, axis2=2
-    )
-    floor = (own * here).sum(axis=0) / np.maximum(here.sum(axis=0), 1)
-    least = (SMALLEST * np.maximum(np.abs(gains).max(axis=1), 1e-12)) ** 2
+def _improved_scatter(scatter: Scatter, gains: Array, inputs: Array, squares: Array) -> Scatter:
+    """Return the scatter whose causes are as large as what is left tells: the expectation step of a factor model.
+
+    Parameters
+    ----------
+    squares : ndarray, shape (n_rows, n_outputs, n_outputs)
+        Expected products of what is left of each reading.
+    """
+    causes, variances = scatter.causes(inputs, gains)
+    shared = causes * variances[:, None, :]
+    gain: Array = np.asarray(np.linalg.solve(scatter.covariance(inputs, gains), shared), np.float64).transpose(0, 2, 1)
+    left: Array = variances[:, :, None] * np.eye(variances.shape[1]) - gain @ shared
+    sizes = _diagonals(gain, squares) + np.diagonal(left, axis1=1, axis2=2)
+    alone: Array = np.eye(len(gains)) - causes @ gain
+    own = _diagonals(alone, squares) + _diagonals(causes, left)
     return replace(
         scatter,
-        floor=np.maximum(floor, least),
+        floor=np.maximum(own.mean(axis=0), _least(gains)),
         pulses=_by_input(sizes[:, :-1], variances[:, :-1] > 0, scatter.pulses),
-        supply=float(np.maximum(sizes[:, -1].mean(), 1e-12)),
+        supply=float(np.maximum(sizes[:, -1].mean(), LEAST)),
     )
+
+
+def _diagonals(sides: Array, middle: Array) -> Array:
+    """Return the diagonal of side · middle · sideᵀ for each row."""
+    return np.asarray(((sides @ middle) * sides).sum(axis=2))
 
 
 def _by_input(sizes: Array, pulsed: np.ndarray, before: Array) -> Array:
@@ -267,4 +297,4 @@ def _by_input(sizes: Array, pulsed: np.ndarray, before: Array) -> Array:
     n = len(before)
     total = (sizes * pulsed).sum(axis=0).reshape(-1, n).sum(axis=0)
     count = pulsed.sum(axis=0).reshape(-1, n).sum(axis=0)
-    return np.where(count > 0, np.maximum(total / np.maximum(count, 1), 1e-12), before)
+    return np.where(count > 0, np.maximum(total / np.maximum(count, 1), LEAST), before)
