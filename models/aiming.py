@@ -11,6 +11,7 @@ from retrolux.models import registry
 from retrolux.models.ambient import Ambient
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
+from retrolux.models.evaluation import Options
 from retrolux.models.kalman import Track
 from retrolux.models.method import PAPER
 from retrolux.models.model import Posterior, Progress
@@ -58,6 +59,7 @@ def aim(  # noqa: PLR0913 - what an evaluation has to be told
     targets: Sequence[str] = PAPER,
     seed: int = 0,
     progress: Progress | None = None,
+    options: Options | None = None,
 ) -> Aiming:
     """Walk a log in the order of time and aim at each reading's own counts in the target channels.
 
@@ -68,6 +70,8 @@ def aim(  # noqa: PLR0913 - what an evaluation has to be told
     ----------
     train, test : Dataset
         With times; channels that only one of them has are left out.
+    options : mapping of str to mapping, optional
+        What methods are created with, by their names.
 
     Raises
     ------
@@ -84,7 +88,7 @@ def aim(  # noqa: PLR0913 - what an evaluation has to be told
     first = np.isinf(waits(unseen))
     if not (seen & ~first).any():
         raise BadData("No reading is left to aim at.", "Give sittings of several readings, unsaturated in the targets.")
-    task = _Task(known, unseen, tuple(targets), state, track, seed)
+    task = _Task(known, unseen, tuple(targets), state, track, seed, options or {})
     both = {
         m: task.scores(m, (seen & ~first, seen & first), _share(progress, i, len(methods)))
         for i, m in enumerate(methods)
@@ -109,11 +113,12 @@ class _Task:
     state: StateSpace
     track: Track
     seed: int
+    options: Options
 
     def scores(self, method: str, parts: tuple[Rows, Rows], report: Progress) -> tuple[Score | None, ...]:
         """Fit one method and score what it aims at in each part of the readings."""
         began = time.perf_counter()
-        model = registry.create(method, targets=self.targets)
+        model = registry.create(method, targets=self.targets, **self.options.get(method, {}))
         model.fit(self.known, seed=self.seed, progress=report, state=self.state)
         fitted = time.perf_counter() - began
         return tuple(self._score(model.recover_in, rows, fitted) if rows.sum() > 1 else None for rows in parts)

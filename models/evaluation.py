@@ -14,6 +14,9 @@ from retrolux.models.method import PAPER
 from retrolux.models.model import Model, Posterior, Progress
 from retrolux.models.score import Score, score
 
+Options = Mapping[str, Mapping[str, Any]]
+"""What methods are created with, by their names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -52,6 +55,7 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
     targets: Sequence[str] = PAPER,
     seed: int = 0,
     progress: Progress | None = None,
+    options: Options | None = None,
 ) -> Evaluation:
     """Fit methods to readings and recover the inputs of others from their outputs.
 
@@ -67,6 +71,8 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
         A reading saturated in one of these is left out, of both datasets.
     progress : callable, optional
         Called with the fraction done.
+    options : mapping of str to mapping, optional
+        What methods are created with, by their names.
 
     Raises
     ------
@@ -82,7 +88,7 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
         raise BadData("No reading is left to recover.", "Give readings that are not saturated in the targets.")
     names = readings.usable(known, 1).output_names
     patterns = _patterns(unseen, _conditions(condition, targets, names))
-    task = _Task(known, unseen, patterns, seed)
+    task = _Task(known, unseen, patterns, seed, options or {})
     scores = {method: task.score(method, _share(progress, i, len(methods))) for i, method in enumerate(methods)}
     left_out = {"train": len(train) - len(known), "test": len(test) - len(unseen)}
     return Evaluation(len(known), len(unseen), left_out, scores)
@@ -124,13 +130,14 @@ class _Task:
     unseen: Dataset
     patterns: Patterns
     seed: int
+    options: Options
 
     def score(self, method: str, report: Progress) -> Score:
         """Fit one method and compare what it recovers with the truth."""
         began = time.perf_counter()
-        model = registry.create(method, targets=next(iter(self.patterns))).fit(
-            self.known, seed=self.seed, progress=report
-        )
+        own = self.options.get(method, {})
+        model = registry.create(method, targets=next(iter(self.patterns)), **own)
+        model.fit(self.known, seed=self.seed, progress=report)
         for pattern in self.patterns:
             model.prepare(pattern)
         fitted = time.perf_counter()

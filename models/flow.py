@@ -12,6 +12,7 @@ import numpy as np
 
 from retrolux.models import storage
 from retrolux.models.errors import MissingLibrary, ModelUnreadable
+from retrolux.models.flow_settings import FlowSettings
 from retrolux.models.model import Array, Progress
 
 try:
@@ -28,32 +29,6 @@ except ImportError as _error:
 
 _numpy_random = threading.Lock()
 """ForestDiffusion draws from NumPy's global generator: one flow at a time, and the generator is put back."""
-
-
-@dataclass(frozen=True, slots=True)
-class FlowSettings:
-    """Size of the flow; the library's own defaults take fifty times as long for a hundred readings.
-
-    Attributes
-    ----------
-    levels : int
-        Times between noise and data, each with its own trees.
-    pairs : int
-        Pairs of a reading and noise that each level learns from; every reading is in at least five.
-    trees, depth : int
-        Boosted trees of each level and their depth.
-    eta : float
-        Learning rate.
-    leaf : int
-        Readings that a leaf rests on at least, so that no leaf remembers one.
-    """
-
-    levels: int = 12
-    pairs: int = 3000
-    trees: int = 30
-    depth: int = 3
-    eta: float = 0.2
-    leaf: int = 15
 
 
 class _Flow(ForestDiffusionModel):  # type: ignore[misc] # the library has no types
@@ -79,7 +54,8 @@ class Flow:
         The velocity at each time.
     ranks : ndarray, shape (n_rows, n_columns)
         The readings' columns, each sorted. The flow works on their ranks, scaled to [−1, 1]: their scatter, 0.58, is
-        near that of the noise it starts from, so that few steps carry it there, and it never leaves the readings.
+        near that of the noise it starts from, so that few steps carry it there, and it never leaves the readings. Of a
+        plain flow only each column's ends, between which it is scaled.
     """
 
     levels: list[Any]
@@ -94,7 +70,8 @@ class Flow:
         What is given should be in units of its scatter. ``progress`` may raise to cancel.
         """
         ranks = np.sort(columns, axis=0)
-        copies = max(5, settings.pairs // len(columns))
+        ranks = ranks[[0, -1]] if settings.plain else ranks
+        copies = settings.copies_of(len(columns))
         model = _Flow.__new__(_Flow)
         model.report = progress
         with _generator(seed):
@@ -106,7 +83,7 @@ class Flow:
                 n_estimators=settings.trees,
                 max_depth=settings.depth,
                 eta=settings.eta,
-                min_child_weight=settings.leaf * copies,
+                min_child_weight=settings.smallest_leaf(len(columns)),
                 n_batch=0,
                 n_jobs=1,  # no worker processes
                 nthread=1,

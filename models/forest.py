@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from retrolux.models import readings
 from retrolux.models.conditional import Conditional, Fit
-from retrolux.models.flow import FlowSettings
+from retrolux.models.flow_settings import FlowSettings, chosen
 from retrolux.models.line_and_flow import FlowGiven
 from retrolux.models.method import Method, Names
 from retrolux.models.model import Progress
@@ -23,7 +23,8 @@ class ForestModel(Method):
     targets : sequence of str, optional
         See :class:`Method`.
     settings : FlowSettings or mapping, optional
-        Size of the flow.
+        Size of the flow; ``{"preset": "paper"}`` is the paper's, see
+        :data:`~retrolux.models.flow_settings.PRESETS`.
     """
 
     method: ClassVar[str] = "forest"
@@ -35,7 +36,7 @@ class ForestModel(Method):
         self, *, targets: tuple[str, ...] | None = None, settings: FlowSettings | Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(targets=targets)
-        self.settings = settings if isinstance(settings, FlowSettings) else FlowSettings(**(settings or {}))
+        self.settings = chosen(settings)
 
     def _options(self) -> dict[str, Any]:
         return super()._options() | {"settings": asdict(self.settings)}

@@ -8,7 +8,8 @@ from sklearn.model_selection import KFold
 
 from retrolux.models import partial_least_squares, storage
 from retrolux.models.conditional import TAIL, Conditional, Fit, summarise
-from retrolux.models.flow import Flow, FlowSettings
+from retrolux.models.flow import Flow
+from retrolux.models.flow_settings import FlowSettings
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.regression import Regression
 
@@ -49,13 +50,16 @@ class FlowGiven(Conditional, Fit):
         cls, given: Array, wanted: Array, settings: FlowSettings, *, seed: int, progress: Progress | None = None
     ) -> Self:
         """Fit line and flow to readings, shapes (n_rows, n_given) and (n_rows, n_wanted)."""
-        line, residuals = _line(given, wanted, seed)
-        by_line = given.shape[1] > wanted.shape[1]
+        line, residuals = _no_line(given, wanted) if settings.plain else _line(given, wanted, seed)
+        by_line = given.shape[1] > wanted.shape[1] and not settings.plain
         conditions = line.mean(given) if by_line else given
         centre, spread = conditions.mean(axis=0), conditions.std(axis=0)
         unit = np.where(spread > 0, spread, 1.0)
         standard = (conditions - centre) / unit
         report = progress or _silent
+        if settings.plain:
+            flow = Flow.learn(residuals, standard, settings, seed=seed, progress=report)
+            return cls(line, flow, np.ones(wanted.shape[1]), centre, unit, by_line)
         widening = _widening(residuals, standard, settings, seed, lambda done: report(0.8 * done))
         flow = Flow.learn(residuals, standard, settings, seed=seed, progress=lambda done: report(0.8 + 0.2 * done))
         return cls(line, flow, widening, centre, unit, by_line)
@@ -96,6 +100,14 @@ class FlowGiven(Conditional, Fit):
         units = storage.unpack(files["units.npz"])
         by_line = bool(units.pop("by_line"))
         return cls(line=Regression.from_files(files), flow=Flow.from_files(files), by_line=by_line, **units)
+
+
+def _no_line(given: Array, wanted: Array) -> tuple[Regression, Array]:
+    """Return a line that says nothing, and the columns as what it leaves."""
+    k, n = wanted.shape[1], given.shape[1]
+    nothing, square = np.zeros((n, k)), np.zeros((n, n))
+    flat = Regression(np.zeros(k), nothing, np.zeros((k, k)), np.zeros(n), square, square, len(given), len(given))
+    return flat, wanted
 
 
 def _line(given: Array, wanted: Array, seed: int) -> tuple[Regression, Array]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from retrolux.models.dataset import Dataset
 from retrolux.models.registry import available
-from retrolux.server.laboratory import Laboratory
+from retrolux.server.laboratory import Laboratory, Options
 
 
 def fit_and_save(  # noqa: PLR0913, PLR0917 - a job's parameters
@@ -15,6 +15,7 @@ def fit_and_save(  # noqa: PLR0913, PLR0917 - a job's parameters
     methods: Sequence[str] | None,
     seed: int,
     report: Callable[[float], None],
+    options: Options | None = None,
 ) -> dict[str, Any]:
     """Fit the methods and keep each as soon as it is fitted; return what was fitted.
 
@@ -25,9 +26,15 @@ def fit_and_save(  # noqa: PLR0913, PLR0917 - a job's parameters
     """
     chosen = methods or available()
     for i, method in enumerate(chosen):
-        (model,) = laboratory.fit(data, [method], seed=seed, report=_share(report, i, len(chosen)))
+        share = _share(report, i, len(chosen))
+        (model,) = laboratory.fit(data, [method], seed=seed, report=share, options=options)
         laboratory.store.save(model, device)
     return {"models": list(chosen), "n_rows": len(data.inputs), "data_hash": data.hash}
+
+
+def forest_options(preset: str) -> Options:
+    """Return the options by which the forest is one of the presets."""
+    return {"forest": {"settings": {"preset": preset}}}
 
 
 def _share(report: Callable[[float], None], i: int, n: int) -> Callable[[str, float], None]:

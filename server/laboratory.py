@@ -36,6 +36,9 @@ _logger = logging.getLogger(__name__)
 FitReport = Callable[[str, float], None]
 """Called with the method and the fraction done, 0 … 1, while it is fitted."""
 
+Options = Mapping[str, Mapping[str, Any]]
+"""What methods are created with, by their names."""
+
 
 class Laboratory:
     """Instrument, log and models of one configuration.
@@ -153,7 +156,13 @@ class Laboratory:
             return self.dataset(self.log_path, self.config.device)
 
     def fit(
-        self, data: Dataset, methods: Sequence[str] | None = None, *, seed: int = 0, report: FitReport | None = None
+        self,
+        data: Dataset,
+        methods: Sequence[str] | None = None,
+        *,
+        seed: int = 0,
+        report: FitReport | None = None,
+        options: Options | None = None,
     ) -> list[Model]:
         """Fit methods to readings.
 
@@ -161,6 +170,8 @@ class Laboratory:
         ----------
         methods : sequence of str, optional
             All by default; a method whose library is not installed is then left out.
+        options : mapping of str to mapping, optional
+            Of a method by its name, such as ``{"forest": {"settings": {"preset": "paper"}}}``.
 
         Raises
         ------
@@ -169,7 +180,8 @@ class Laboratory:
             When a method was named whose library is not installed.
         """
         chosen, state = methods or registry.available(), self._surroundings.state(data)
-        return [registry.create(m).fit(data, seed=seed, progress=_progress(m, report), state=state) for m in chosen]
+        made = {m: registry.create(m, **(options or {}).get(m, {})) for m in chosen}
+        return [made[m].fit(data, seed=seed, progress=_progress(m, report), state=state) for m in chosen]
 
     def model(
         self, method: str, data: Dataset | None = None, *, seed: int = 0, report: FitReport | None = None

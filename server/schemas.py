@@ -137,11 +137,18 @@ class SampleAnswer(Answer):
     rows: list[list[float]]
 
 
+class ForestOptions(Request):
+    """Size of the forest: the small one about a line, or the paper's, which takes a minute for a hundred readings."""
+
+    preset: Literal["small", "paper"] = "small"
+
+
 class FitRequest(Request):
     """Fit these methods to the server's log; all that are installed by default."""
 
     models: list[Method] | None = Field(None, min_length=1)
     seed: int = Field(0, ge=0, lt=2**31)
+    forest: ForestOptions | None = Field(None, description="of the method forest")
 
 
 class Job(Answer):

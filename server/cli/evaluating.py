@@ -13,6 +13,7 @@ from retrolux.server.cli import options
 from retrolux.server.cli.fitting import say_what_is_left_out
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.errors import BadArgument
+from retrolux.server.fitting import forest_options
 from retrolux.server.laboratory import Laboratory
 
 log_path = click.Path(path_type=Path)
@@ -31,6 +32,7 @@ log_path = click.Path(path_type=Path)
 )
 @click.option("--aim", is_flag=True, help="Instead aim at each reading's target channels, knowing those before it.")
 @click.option("--targets", default="445nm,515nm,630nm", show_default=True, help="Comma-separated target channels.")
+@options.forest
 @options.only_device
 @options.seed
 @options.config_file
@@ -43,6 +45,7 @@ def evaluate(
     condition: str,
     aim: bool,
     targets: str,
+    forest: str,
     only: str | None,
     seed: int,
     config_path: Path | None,
@@ -63,10 +66,19 @@ def evaluate(
     known, unseen = lab.dataset(train, only)[0], lab.dataset(test, only)[0]
     with progress_bar("evaluating", 1.0) as update:
         if aim:
-            result = run_aiming(known, unseen, chosen, targets=columns, seed=seed, progress=update).to_json()
+            result = run_aiming(
+                known, unseen, chosen, targets=columns, seed=seed, progress=update, options=forest_options(forest)
+            ).to_json()
         else:
             result = run_evaluation(
-                known, unseen, chosen, condition=condition, targets=columns, seed=seed, progress=update
+                known,
+                unseen,
+                chosen,
+                condition=condition,
+                targets=columns,
+                seed=seed,
+                progress=update,
+                options=forest_options(forest),
             ).to_json()
     if as_json:
         print_json(result)

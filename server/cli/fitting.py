@@ -7,19 +7,27 @@ import click
 from retrolux.models.registry import METHODS, available
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
-from retrolux.server.fitting import fit_and_save
+from retrolux.server.fitting import fit_and_save, forest_options
 from retrolux.server.laboratory import Laboratory
 
 
 @click.command()
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("--model", "models", multiple=True, type=click.Choice(METHODS), help="Repeatable; all by default.")
+@options.forest
 @options.only_device
 @options.seed
 @options.config_file
 @options.as_json
 def fit(
-    *, log: Path, models: tuple[str, ...], only: str | None, seed: int, config_path: Path | None, as_json: bool
+    *,
+    log: Path,
+    models: tuple[str, ...],
+    forest: str,
+    only: str | None,
+    seed: int,
+    config_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Fit models to the readings of LOG and save them as plain data."""
     lab = Laboratory(options.configured(config_path))
@@ -28,7 +36,7 @@ def fit(
     say_what_is_left_out(chosen, asked=bool(models))
     params = {"log": str(log.resolve()), "models": list(chosen), "seed": seed}
     with lab.journal.job("fit", params) as result, progress_bar("fitting", 1.0) as update:
-        result.update(fit_and_save(lab, data, device, chosen, seed, update))
+        result.update(fit_and_save(lab, data, device, chosen, seed, update, forest_options(forest)))
     _print(lab, result | {"folder": str(lab.store.folder)}, as_json=as_json)
 
 

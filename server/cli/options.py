@@ -21,6 +21,13 @@ seed = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of all that is drawn."
 )
 only_device = click.option("--only", metavar="NAME", help="Take this device's readings from a log of several.")
+forest = click.option(
+    "--forest",
+    type=click.Choice(["small", "paper"]),
+    default="small",
+    show_default=True,
+    help="Size of the forest; the paper's takes a minute for a hundred readings.",
+)
 samples = click.option(
     "--samples", type=click.IntRange(2, 100_000), default=500, show_default=True, help="Of the generative methods."
 )

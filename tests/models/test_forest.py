@@ -7,11 +7,12 @@ import sys
 import numpy as np
 import pytest
 
-from retrolux.models.errors import ModelUnreadable
-from retrolux.models.flow import Flow, FlowSettings
+from retrolux.models.errors import BadData, ModelUnreadable
+from retrolux.models.flow import Flow
+from retrolux.models.flow_settings import PRESETS, FlowSettings, chosen
 from retrolux.models.forest import ForestModel
 from retrolux.models.line_and_flow import FlowGiven
-from tests.models.conftest import SMALL, light
+from tests.models.conftest import PAPER, SMALL, TARGETS, light, truth
 
 SETTINGS = FlowSettings(**SMALL)
 
@@ -94,3 +95,55 @@ def test_other_methods_do_not_import_it():
         "sys.exit(any(m in sys.modules for m in ('ForestDiffusion', 'xgboost', 'gmr')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# The paper's own setting
+
+
+def test_presets_are_chosen_by_name_and_may_be_altered():
+    assert chosen(None) == chosen({}) == PRESETS["small"] == FlowSettings()
+    paper = chosen({"preset": "paper"})
+    assert (paper.levels, paper.copies, paper.trees, paper.depth, paper.eta) == (50, 100, 100, 7, 0.3)
+    assert chosen({"preset": "paper", "levels": 10}).levels == 10
+    with pytest.raises(BadData, match="no preset 'large'"):
+        chosen({"preset": "large"})
+
+
+def test_the_papers_are_the_librarys_defaults():
+    """Told by the library's own signature, so that a new version of it is noticed."""
+    import inspect
+
+    from ForestDiffusion import ForestDiffusionModel
+
+    defaults = {n: p.default for n, p in inspect.signature(ForestDiffusionModel.__init__).parameters.items()}
+    paper = PRESETS["paper"]
+    assert defaults["n_t"] == paper.levels
+    assert defaults["duplicate_K"] == paper.copies
+    assert (defaults["n_estimators"], defaults["max_depth"], defaults["eta"]) == (paper.trees, paper.depth, paper.eta)
+
+
+def test_a_plain_flow_learns_the_columns_themselves(tmp_path):
+    small = {"preset": "paper", "levels": 10, "copies": 20, "trees": 30, "depth": 4}
+    model = ForestModel(targets=TARGETS, settings=small).fit(light(80, 1))
+    answer = model.invert(PAPER)
+    assert truth(list(answer.inputs.values()))[:3] == pytest.approx([16384] * 3, rel=0.25)  # trees make steps
+    ((_, fit), *_) = [item for item in model._fits.items() if item[0][0] == TARGETS]
+    assert not fit.line.slopes.any()
+    assert fit.widening.tolist() == [1, 1, 1]
+    assert len(fit.flow.ranks) == 2
+    model.save(tmp_path / "forest")
+    assert ForestModel.load(tmp_path / "forest").invert(PAPER) == answer
+
+
+@pytest.mark.slow
+def test_the_papers_numbers(capsys):
+    """100 readings: the paper's forest answers [0.47, 0.23, 0.51] on its instrument; here near the truth."""
+    model = ForestModel(targets=TARGETS, settings={"preset": "paper"}).fit(light(100, 1))
+    answer = model.invert(PAPER)
+    reached = truth(list(answer.inputs.values()))[:3]
+    with capsys.disabled():
+        print(
+            "\nforest as in the paper:",
+            [f"{v:.3f} ± {s:.3f}" for v, s in zip(answer.inputs.values(), answer.std.values(), strict=True)],
+        )
+    assert reached == pytest.approx([16384] * 3, rel=0.1)
