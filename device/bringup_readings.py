@@ -24,7 +24,7 @@ CAPPED = Exposure(512, 34, 1006)  # 98 ms, as on pages 10 to 14
 MOST_DARK = 5  # counts: at most 3, and 5 of the sixth converter
 LOWER = (0.1, 0.3, 0.5, 0.7, 0.9)
 SOFTWARE_STEP = (0.0108, 0.0062, 0.0043)  # Claude-Light's, in input units
-STEP_SURE = 0.006
+STEP_SURE = 0.008  # with what an LED's own heat bends
 WEAK = 1000  # counts at full duty: less does not tell so small a step
 FRAMES_TO_SEE = 6  # readings, 0.6 s each
 

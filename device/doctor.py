@@ -26,7 +26,7 @@ Report = Callable[[float, str], None]
 def examine(instrument: Instrument, ratio: float | None = None, report: Report | None = None) -> list[Finding]:
     """Test an instrument; the light is dark afterwards, in any case.
 
-    Some fifty readings, half a minute of a sensor's time. What an instrument behind HTTP does not let one see is
+    Some forty readings, a quarter of a minute. What an instrument behind HTTP does not let one see is
     skipped, with a word on why.
 
     Parameters
@@ -140,8 +140,11 @@ class _Examination:
         if isinstance(self._instrument, Bench):
             return good("sensor", "An AS7341 answers at address 0x39 of the I2C bus.", address=0x39)
         if self._eyes.readings and self._kind in {"retrolux", "claude-light"}:
-            kind = {"retrolux": "Retrolux", "claude-light": "Claude-Light"}[self._kind]
-            return good("sensor", f"A {kind} answers; its bus is not in reach.", kind=self._kind)
+            told = {
+                "retrolux": "A Retrolux answers; its bus is not in reach, and it logs these readings as all others.",
+                "claude-light": "A Claude-Light answers; its bus is not in reach.",
+            }
+            return good("sensor", told[self._kind], kind=self._kind)
         return skipped("sensor", "The sensor's bus is not in reach.")
 
     def _recovery(self) -> Finding:

@@ -53,7 +53,8 @@ def doctor(
 ) -> int:
     """Test the instrument and this machine, and say in plain words what is wrong.
 
-    Some fifty readings, half a minute; none of them goes into the log. Ends with 0 when nothing is wrong, else with 1.
+    Some forty readings, a quarter of a minute; none goes into the log (another Retrolux, asked over HTTP, logs its
+    own). Ends with 0 when nothing is wrong, else with 1.
     """
     if report_path is not None and not bring_up:
         raise BadArgument("-o is for the report of --bring-up.", "For the self-test's result use --json.")
