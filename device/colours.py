@@ -25,10 +25,13 @@ Array = NDArray[np.float64]
 
 TIMES = 10.0  # a colour's own channel sees it so many times stronger than the other colours
 SEEN = 0.02  # of the usual light
+VEIL = 0.05  # of the usual light, in every colour: something lies before the sensor
+TRACE = 10  # counts that are no chance
 WEAK = 0.15
-LED_LIKE = ((("555nm", "680nm"), 2.0), (("555nm",), 2.5), (("415nm",), 5.0))
+LED_LIKE = ((("555nm", "680nm"), 1.6), (("555nm",), 2.5), (("415nm",), 5.0))
 """Of each colour: bands beside its own, and how many times as bright an LED's own band is than they, as no usual
 ambient light is (daylight 0.8, 1.0, 1.9; a lamp of 2700 K 1.3, 0.7, 2.0: datasheet pages 10 to 14)."""
+UNREST = 0.05  # of what is there in the dark: pulses of a light that stays on beat with the window, too
 BRIGHT = 0.1  # of the usual light at full duty: less in the dark is no LED that stays on
 GLIMMER = 8  # counts at the most sensitive setting; in the dark it has at most 3 to 5 (page 14)
 
@@ -66,7 +69,7 @@ class Judgement:
             return True
         beside, times = LED_LIKE[k]
         dark = min(look.before[own], look.after[own])
-        responds = abs(look.rise(own)) > SEEN * usual + look.drift
+        responds = abs(look.rise(own)) > SEEN * usual + look.drift + UNREST * dark
         bright = dark > BRIGHT * USUAL[k] and dark > times * max(look.before[c] for c in beside)
         return bright and not responds
 
@@ -84,6 +87,14 @@ class Judgement:
     def blinded_by_light(self) -> bool:
         """Whether what is there without the light fills a channel, so that nothing can be said of the colours."""
         return any(c in look.saturated and look.rise(c) <= 0 for look in self.looks for c in OWN)
+
+    @property
+    def veiled(self) -> bool:
+        """Whether each colour comes through, and very little of it."""
+        own = np.diag(self.strengths)
+        least = [max(TRACE, 3 * look.drift) for look in self.looks]
+        seen = all(look.response(c) > n for look, c, n in zip(self.looks, OWN, least, strict=True))
+        return seen and bool(own.max() < VEIL) and np.array_equal(self.strengths.argmax(axis=1), range(3))
 
     def lights_as(self, k: int) -> int | None:
         """Return which colour appears when one is asked for; None where none does."""
@@ -145,6 +156,8 @@ def judge(eyes: Eyes, looks: Sequence[Look]) -> list[Finding]:
     judged = Judgement(looks)
     if judged.reversed:
         return [*_untried("The light is reversed."), _reversed(judged)]
+    if judged.veiled:
+        return [_veiled(judged), *_untried("The sensor sees too little light.", ("off", *COLOURS))]
     if judged.dark:
         return [_nothing_seen(eyes, judged), *_untried("The sensor sees no light.", ("off", *COLOURS))]
     view = good("view", "The sensor sees the light.")
@@ -197,6 +210,14 @@ def _nothing_seen(eyes: Eyes, judged: Judgement) -> Finding:
         "if it does, the LEDs are dead: check their common wire to GND."
     )
     return Finding("view", State.BAD, text, remedy, UNSEEN, numbers)
+
+
+def _veiled(judged: Judgement) -> Finding:
+    shares = np.diag(judged.strengths)
+    each = ", ".join(f"{c} {100 * share:.2g} %" for c, share in zip(COLOURS, shares, strict=True))
+    text = f"Little of the light comes through: of Claude-Light's {each}."
+    remedy = "Uncover the sensor, and turn it to the LED; if it is free, the LED is too weak or too far."
+    return Finding("view", State.BAD, text, remedy, BLINDED, {"shares": shares.round(5).tolist()})
 
 
 def _dead(text: str, numbers: Mapping[str, object]) -> Finding:

@@ -84,11 +84,14 @@ class _Examination:
             except DeviceError as error:
                 self._found.append(from_error(self._next(), error))
                 break
-        failed = any(f.state is State.BAD and "error" in f.numbers for f in self._found)
-        why = "A reading failed before." if failed else "Not before the colours are right."
+        why = "A reading failed before." if self._failed else "Not before the colours are right."
         rest = [skipped(name, why) for name in READ if name not in self._names]
         self._say(1.0, "done")
         return [*self._found, self._identity(), *rest, self._recovery()]
+
+    @property
+    def _failed(self) -> bool:
+        return any("error" in f.numbers for f in self._found)
 
     @property
     def _names(self) -> set[str]:
@@ -138,7 +141,8 @@ class _Examination:
 
     def _identity(self) -> Finding:
         if isinstance(self._instrument, Bench):
-            return good("sensor", "An AS7341 answers at address 0x39 of the I2C bus.", address=0x39)
+            when = "answered when it was opened, " if self._failed else "answers "
+            return good("sensor", f"An AS7341 {when}at address 0x39 of the I2C bus.", address=0x39)
         if self._eyes.readings and self._kind in {"retrolux", "claude-light"}:
             told = {
                 "retrolux": "A Retrolux answers; its bus is not in reach, and it logs these readings as all others.",

@@ -82,4 +82,7 @@ class Ladder:
 
     def _given_up(self, last: SensorError, began: float) -> SensorError:
         seconds = self._clock.monotonic() - began
-        return type(last)(f"{last.cause} Given up after {len(self._rungs)} attempts in {seconds:.1f} s.", last.remedy)
+        error = type(last)(f"{last.cause} Given up after {len(self._rungs)} attempts in {seconds:.1f} s.", last.remedy)
+        if isinstance(last, SensorMissing) and isinstance(error, SensorMissing):
+            error.others = last.others
+        return error

@@ -15,10 +15,11 @@ from retrolux.device.expected_noise import Pulses, beat_noise, jitter_noise, mos
 from retrolux.device.factory import open_instrument
 from retrolux.device.findings import TOO_BRIGHT, Finding, State, faults, is_healthy
 from retrolux.device.measurement import REFERENCE, Exposure, Measurement
-from retrolux.device.settings import InstrumentSettings
+from retrolux.device.settings import COLOURS, InstrumentSettings
 from retrolux.device.sim import MORNING, Parts, Scene, make_parts, open_sim
 from retrolux.device.sim.ambient import Given
 from retrolux.device.sim.defects import DEFECTS
+from retrolux.device.sim.defects import _hang_on as hanging_on
 from retrolux.device.sim.faults import Fault, FaultyBus
 from retrolux.device.sim.unit import make_unit
 from tests.device.conftest import EPOCH, Rig
@@ -101,6 +102,15 @@ def test_a_cover_that_lets_a_trace_through_is_told_from_dead_leds_at_night() -> 
     assert faults(diagnose(0, Scene(fault="sensor blinded", epoch=NIGHT))) == ("sensor blinded",)
 
 
+@pytest.mark.parametrize("through", [1e-4, 1e-3, 0.01, 0.03])
+@pytest.mark.parametrize("hours", [0, 10])
+def test_a_cover_of_any_density_is_a_cover(monkeypatch: pytest.MonkeyPatch, through: float, hours: float) -> None:
+    monkeypatch.setitem(DEFECTS, "paper", replace(DEFECTS["sensor blinded"], let_through=through))
+    for number in range(4):
+        scene = Scene(fault="paper", epoch=MORNING + hours * 3600)
+        assert faults(diagnose(number, scene)) == ("sensor blinded",)
+
+
 def test_when_nothing_at_all_is_seen_both_causes_are_named_with_the_way_to_tell() -> None:
     found = named(diagnose(0, Scene(fault="all colours dead", epoch=NIGHT)))
     assert found["view"].fault == "sensor blinded, or all colours dead"
@@ -114,6 +124,16 @@ def test_faults_are_found_behind_every_backend(backend: str, fault: str) -> None
 
 
 class TestFaultsOfOtherKinds:
+    @pytest.mark.parametrize("colours", [(0,), (1,), (2,), (0, 1, 2)])
+    @pytest.mark.parametrize("duty", [0.15, 0.5, 0.8])
+    def test_a_light_that_stays_on_in_part(
+        self, monkeypatch: pytest.MonkeyPatch, colours: tuple[int, ...], duty: float
+    ) -> None:
+        monkeypatch.setitem(DEFECTS, "left on", hanging_on(duty, *colours))
+        name = "all colours stay on" if len(colours) == 3 else f"{COLOURS[colours[0]]} stays on"
+        for number in (0, 8, 15):
+            assert faults(diagnose(number, Scene(fault="left on", seed=number))) == (name,)
+
     def test_a_light_that_is_never_switched_off(self, parts: Parts) -> None:
         """Each pin keeps the last duty that was not zero."""
         with open_sim(0, InstrumentSettings(), parts) as instrument:
@@ -185,6 +205,13 @@ class TestErrors:
         assert "sensor absent" in faults(found.values())
         assert found["noise"].state is State.SKIPPED
         assert [pin.fraction for pin in parts.pins] == [0, 0, 0]
+
+    def test_a_sensor_that_moves_to_another_address_on_the_way(self, parts: Parts) -> None:
+        with open_sim(0, InstrumentSettings(), parts) as instrument:
+            parts.bus.address = 0x49
+            found = examine(instrument)
+        assert "wrong address" in faults(found)
+        assert "Others do: 0x49. Given up after 4 attempts" in found[1].seen
 
     def test_a_light_that_cannot_be_made_dark_is_one(self, parts: Parts) -> None:
         instrument = open_sim(0, InstrumentSettings(), parts)
