@@ -15,6 +15,7 @@ from retrolux.models import storage
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Fit
 from retrolux.models.dataset import Dataset
+from retrolux.models.errors import BadData
 from retrolux.models.kalman import SHORTEST, Observed, Track, Walk, completed, follow, smooth
 from retrolux.models.model import Array, Progress
 from retrolux.models.response import FEATURES, Response, features
@@ -54,8 +55,10 @@ class StateSpace(Fit):
         """Learn from readings in any order; those without times are taken as each from another sitting.
 
         Saturated outputs count for what they are: at least their ceiling. Of very many readings the latest are taken,
-        or evenly spread ones where they have no times.
+        or evenly spread ones where they have no times. Raises BadData for fewer than two.
         """
+        if len(data) < 2:
+            raise BadData(f"There are too few readings: {len(data)}; 2 are needed.", "Collect more readings.")
         rows = in_order(data)
         kept = np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int)
         rows = rows.take(kept if rows.times is None else np.arange(len(rows))[-MOST:])
@@ -164,7 +167,8 @@ def _first_guess(rows: Dataset) -> StateSpace:
     follows = np.isfinite(waits(rows))
     if follows.sum() < 2 * rows.inputs.shape[1]:
         follows = np.full(len(rows), False)
-    known = np.where(rows.saturated, np.nan, rows.outputs)
+    never = rows.saturated.all(axis=0)  # unsaturated: the ceiling is the best guess then
+    known = np.where(rows.saturated & ~never, np.nan, rows.outputs)
     slopes = np.array([_slopes(rows.inputs, column, follows) for column in known.T])
     response = Response(np.hstack([slopes, np.zeros((len(slopes), slopes.shape[1] * (FEATURES - 1)))]))
     rest = known - rows.inputs @ slopes.T
@@ -173,7 +177,7 @@ def _first_guess(rows: Dataset) -> StateSpace:
 
 def _first_spread(rows: Dataset, rest: Array, follows: np.ndarray) -> tuple[Scatter, Walk]:
     """Return scatter and walk by what a line leaves: three parts of its jumps are scatter, one is the walk's steps."""
-    floor = (SMALLEST * np.maximum(rows.outputs.std(axis=0), LEAST)) ** 2
+    floor = _least(rows)
     middle = np.array([_of_known(np.median, column) for column in rest.T])
     jumps = np.diff(rest, axis=0)[follows[1:]] if follows.any() else rest - middle
     size = np.array([_of_known(np.median, column) for column in np.abs(jumps).T]) ** 2 / 0.6745**2 / 2
@@ -196,7 +200,7 @@ def _slopes(inputs: Array, column: Array, follows: np.ndarray) -> Array:
         changes = np.diff(inputs, axis=0)[pairs], np.diff(column)[pairs]
         return np.asarray(np.linalg.lstsq(*changes, rcond=None)[0])
     x, y = (np.c_[np.ones(len(column)), inputs])[there], column[there]
-    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0][1:]) if there.any() else np.zeros(inputs.shape[1])
+    return np.asarray(np.linalg.lstsq(x, y, rcond=None)[0][1:])
 
 
 def _usual(rows: Dataset) -> float:
@@ -208,55 +212,70 @@ def _usual(rows: Dataset) -> float:
 def _improved(found: StateSpace, rows: Dataset) -> StateSpace:
     """Return the three parts after one more round."""
     seen = found.observed(rows)
-    mean, covariance, cross = smooth(seen, follow(found.walk, seen))
-    rest, unsure = _filled(seen, mean)
-    light = found.response.predict(rows.inputs) + rest - mean
-    response = _improved_response(found, rows, light, seen.noise)
-    left = light - response.predict(rows.inputs)
-    squares = left[:, :, None] * left[:, None, :] + covariance + unsure
-    scatter = _improved_scatter(found.scatter, response.gains, rows.inputs, squares)
-    return StateSpace(found.names, response, scatter, _improved_walk(found, seen, mean, covariance, cross))
+    smoothed, least = smooth(seen, follow(found.walk, seen)), _least(rows)
+    walk = _improved_walk(found.walk, seen.waits, smoothed, least)
+    mean, covariance, _ = smoothed
+    response = _improved_response(found, rows.inputs, seen, mean, least)
+    light = found.response.predict(rows.inputs) + _filled(seen, mean, seen.noise) - mean
+    rest = np.where(rows.saturated, np.nan, light - response.predict(rows.inputs))
+    left = rest[:, :, None] * rest[:, None, :] + covariance
+    scatter = _improved_scatter(found.scatter, response.gains, rows.inputs, left, least)
+    return StateSpace(found.names, response, scatter, walk)
 
 
-def _filled(seen: Observed, ambient: Array) -> tuple[Array, Array]:
-    """Return readings less the light's response, and their covariance: 0, but for saturated cells, which are expected.
+def _filled(seen: Observed, ambient: Array, noise: Array) -> Array:
+    """Return readings less the light's response, and what saturated cells are expected to have been.
 
-    What a saturated cell was is told by its ceiling, the ambient light, and the cells that were read beside it.
+    Of these their ceiling tells, the ambient light, and the cells that were read beside them.
     """
-    values, unsure = seen.values.copy(), np.zeros_like(seen.noise)
+    values = seen.values.copy()
     for i in np.flatnonzero(np.isnan(values).any(axis=1)):
-        values[i], unsure[i] = completed(ambient[i], seen.noise[i], values[i], seen.bounds[i])
-    return values, unsure
+        values[i] = completed(ambient[i], noise[i], values[i], seen.bounds[i])[0]
+    return values
 
 
-def _improved_walk(found: StateSpace, seen: Observed, mean: Array, covariance: Array, cross: Array) -> Walk:
+def _improved_walk(walk: Walk, waits: Array, smoothed: tuple[Array, Array, Array], least: Array) -> Walk:
     """Return the walk whose steps are those of the smoothed one; few steps leave it diagonal and small."""
-    on = np.flatnonzero(np.isfinite(seen.waits))
+    (mean, covariance, cross), on = smoothed, np.flatnonzero(np.isfinite(waits))
     middle = mean.mean(axis=0)
     spread = (mean - middle).T @ (mean - middle) + covariance.sum(axis=0)
     start = (spread + OWN * np.diag(np.diag(spread))) / len(mean)
     if not len(on):
-        return Walk(middle, start, found.walk.rate)
+        return Walk(middle, start, walk.rate)
     steps = mean[on] - mean[on - 1]
     both = covariance[on] + covariance[on - 1] - cross[on] - cross[on].transpose(0, 2, 1)
-    seconds = np.maximum(seen.waits[on], SHORTEST)
+    seconds = np.maximum(waits[on], SHORTEST)
     grown = (steps / seconds[:, None]).T @ steps + (both / seconds[:, None, None]).sum(axis=0)
-    held = np.diag(np.diag(grown)) * (OWN * len(on)) + np.diag(_least(found.response.gains) * FEW / np.median(seconds))
+    held = np.diag(np.diag(grown)) * (OWN * len(on)) + np.diag(least * FEW / np.median(seconds))
     return Walk(middle, start, (grown + held) / (len(on) + FEW))
 
 
-def _least(gains: Array) -> Array:
+def _least(rows: Dataset) -> Array:
     """Return the variance of each output below which nothing is taken for scatter."""
-    return np.asarray((SMALLEST * np.maximum(np.abs(gains).max(axis=1), LEAST)) ** 2)
+    size = np.maximum(np.ptp(rows.outputs, axis=0), 1e-3 * np.abs(rows.outputs).max(axis=0))  # some never vary
+    return np.asarray((SMALLEST * np.maximum(size, LEAST)) ** 2)
 
 
-def _improved_response(found: StateSpace, rows: Dataset, light: Array, noise: Array) -> Response:
+def _improved_response(found: StateSpace, inputs: Array, seen: Observed, mean: Array, least: Array) -> Response:
+    """Return the response that explains readings less their ambient light.
+
+    Where each reading is a sitting of its own, its ambient light is as good as noise to the response, and taken for it:
+    one round does then what would take many (Liu & Rubin, 1994).
+    """
+    noise = seen.noise
+    if np.isinf(seen.waits).all():
+        mean, noise = np.tile(found.walk.mean, (len(mean), 1)), noise + found.walk.covariance
+    light = found.response.predict(inputs) + _filled(seen, mean, noise) - mean
+    return _fitted(found.response.gains, inputs, light, noise, least)
+
+
+def _fitted(gains: Array, inputs: Array, light: Array, noise: Array, least: Array) -> Response:
     """Return the response by generalised least squares, its steps and bends held near zero by a normal prior."""
-    z, weight = features(rows.inputs), np.linalg.inv(noise)
-    shape = found.response.coefficients.shape
+    z, weight = features(inputs), np.linalg.inv(noise)
+    shape = len(gains), z.shape[1]
     precision = np.einsum("rab,rj,rk->ajbk", weight, z, z, optimize=True).reshape(np.prod(shape), -1)
     told = np.einsum("rab,rb,rj->aj", weight, light, z, optimize=True).ravel()
-    size = SHAPE * np.abs(found.response.gains) + np.sqrt(_least(found.response.gains))[:, None]
+    size = SHAPE * np.abs(gains) + np.sqrt(least)[:, None]
     anything = np.full_like(size, 1e-6) / size.max(axis=1, keepdims=True) ** 2
     prior = np.hstack([anything, *(size**-2.0,) * (FEATURES - 1)]).ravel()
     unit = 1 / np.sqrt(np.diag(precision) + prior)
@@ -264,27 +283,38 @@ def _improved_response(found: StateSpace, rows: Dataset, light: Array, noise: Ar
     return Response((unit * np.linalg.solve(scaled, unit * told)).reshape(shape))
 
 
-def _improved_scatter(scatter: Scatter, gains: Array, inputs: Array, squares: Array) -> Scatter:
+def _improved_scatter(scatter: Scatter, gains: Array, inputs: Array, left: Array, least: Array) -> Scatter:
     """Return the scatter whose causes are as large as what is left tells: the expectation step of a factor model.
 
     Parameters
     ----------
-    squares : ndarray, shape (n_rows, n_outputs, n_outputs)
-        Expected products of what is left of each reading.
+    left : ndarray, shape (n_rows, n_outputs, n_outputs)
+        Expected products of what is left of each reading, NaN where a cell is saturated: it tells little of the
+        scatter, and slows the rounds down.
+    least : ndarray, shape (n_outputs,)
+        See :func:`_least`.
     """
+    here = ~np.isnan(np.diagonal(left, axis1=1, axis2=2))
     causes, variances = scatter.causes(inputs, gains)
-    shared = causes * variances[:, None, :]
-    gain: Array = np.asarray(np.linalg.solve(scatter.covariance(inputs, gains), shared), np.float64).transpose(0, 2, 1)
-    left: Array = variances[:, :, None] * np.eye(variances.shape[1]) - gain @ shared
-    sizes = _diagonals(gain, squares) + np.diagonal(left, axis1=1, axis2=2)
-    alone: Array = np.eye(len(gains)) - causes @ gain
-    own = _diagonals(alone, squares) + _diagonals(causes, left)
+    sizes, own = _shares(np.where(here, scatter.floor, 1.0), causes * here[:, :, None], variances, np.nan_to_num(left))
+    floor = (own * here).sum(axis=0) / np.maximum(here.sum(axis=0), 1)
     return replace(
         scatter,
-        floor=np.maximum(own.mean(axis=0), _least(gains)),
+        floor=np.maximum(np.where(here.any(axis=0), floor, scatter.floor), least),
         pulses=_by_input(sizes[:, :-1], variances[:, :-1] > 0, scatter.pulses),
         supply=float(np.maximum(sizes[:, -1].mean(), LEAST)),
     )
+
+
+def _shares(floor: Array, causes: Array, variances: Array, left: Array) -> tuple[Array, Array]:
+    """Return the expected squares of each row's causes and of each output's own scatter."""
+    shared = causes * variances[:, None, :]
+    total = floor[:, :, None] * np.eye(floor.shape[1]) + shared @ causes.transpose(0, 2, 1)
+    gain: Array = np.asarray(np.linalg.solve(total, shared), np.float64).transpose(0, 2, 1)
+    unsure: Array = variances[:, :, None] * np.eye(variances.shape[1]) - gain @ shared
+    alone: Array = np.eye(floor.shape[1]) - causes @ gain
+    sizes = _diagonals(gain, left) + np.diagonal(unsure, axis1=1, axis2=2)
+    return sizes, _diagonals(alone, left) + _diagonals(causes, unsure)
 
 
 def _diagonals(sides: Array, middle: Array) -> Array:

@@ -1,12 +1,17 @@
 """The state space, learnt from readings whose making is known."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
 
+from retrolux.models import state_space
 from retrolux.models.dataset import Dataset
-from retrolux.models.errors import UnknownColumn
+from retrolux.models.errors import BadData, UnknownColumn
 from retrolux.models.response import Response, features
 from retrolux.models.scatter import Scatter, read_together
 from retrolux.models.state_space import StateSpace, in_order
@@ -176,3 +181,155 @@ def test_rows_are_put_in_the_order_of_their_times(learnt):
     mixed = data.take(np.random.default_rng(1).permutation(len(data)))
     assert in_order(mixed).times.tolist() == data.times.tolist()
     assert in_order(replace(mixed, times=None)).outputs.tolist() == mixed.outputs.tolist()
+
+
+# What could go wrong
+
+
+def test_each_round_makes_the_readings_likelier():
+    """By the filter's one-step predictions; the priors and the walk's start cost less than a hundredth of the gain."""
+    data, _ = room(6, 3)
+    found, likely = state_space._first_guess(data), []
+    for _ in range(20):
+        likely.append(log_likelihood(found, data))
+        found = state_space._improved(found, data)
+    likely.append(log_likelihood(found, data))
+    assert likely[-1] > likely[0] + 100
+    assert np.diff(likely).min() > -0.01 * (likely[-1] - likely[0])
+
+
+def log_likelihood(state, data):
+    seen, track = state.observed(data), state.follow(data)
+    total = track.predicted_covariance + seen.noise
+    parts = zip(seen.values, track.predicted, total, ~np.isnan(seen.values), strict=True)
+    return sum(stats.multivariate_normal.logpdf(y[ok], m[ok], c[np.ix_(ok, ok)]) for y, m, c, ok in parts)
+
+
+def test_censoring_is_better_than_leaving_out():
+    """Much noise under a low ceiling: what is left below it lies too low, and drags a slope that forgets the rest."""
+    rng = np.random.default_rng(0)
+    inputs = rng.random((400, 1))
+    raw = 100 + 1000 * inputs + 80 * rng.standard_normal((400, 1))
+    known = Dataset(inputs, np.minimum(raw, 800), raw >= 800, ("x",), ("y",), None)
+    left = known.take(~known.saturated[:, 0])
+    held, dropped = (StateSpace.learn(data) for data in (known, left))
+    found, worse = (np.diff(s.response.predict(np.array([[0.2], [0.8]]))[:, 0])[0] for s in (held, dropped))
+    assert found == pytest.approx(600, rel=0.04)
+    assert abs(found - 600) < abs(worse - 600) / 2
+
+
+def test_with_half_of_green_at_the_ceiling_noise_and_ambient_light_are_found_still():
+    data, ambient = room(20, 1, ceiling=30000.0)
+    state = StateSpace.learn(data)
+    wrong, cut = state.smoothed(data) - ambient, data.saturated[:, 1]
+    assert cut.mean() > 0.4
+    assert np.abs(wrong[cut].mean(axis=0) - wrong[~cut].mean(axis=0)).max() < 8  # counts; a reading's noise is 126
+    assert wrong[cut].std(axis=0) == pytest.approx(wrong[~cut].std(axis=0), rel=0.2)
+    assert np.sqrt(state.scatter.pulses) == pytest.approx(np.sqrt(SCATTER.pulses), rel=0.25)
+
+
+def odd(name):
+    """Readings that are hard to learn from, with the output 515 nm and its slope of G as they were."""
+    data, ambient = room(8, 2)
+    inputs, outputs, saturated = data.inputs.copy(), data.outputs.copy(), data.saturated.copy()
+    if name == "never below the ceiling":
+        outputs[:, 3], saturated[:, 3] = 65535, True
+    elif name == "a dead channel":
+        outputs[:, 3] = 0
+    elif name == "two channels alike":
+        outputs[:, 4] = outputs[:, 3]
+    elif name == "one input at a time":
+        inputs = np.where(np.arange(len(inputs))[:, None] % 3 == np.arange(3), inputs, 0)
+        outputs, saturated[:] = RESPONSE.predict(inputs) + ambient, False
+    elif name == "one moment":
+        return replace(data, times=np.zeros(len(data)))
+    elif name == "each four times":
+        return data.take(np.repeat(np.arange(len(data)), 4))
+    return replace(data, inputs=inputs, outputs=outputs, saturated=saturated)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("never below the ceiling", "a dead channel", "two channels alike"),
+        *("one input at a time", "one moment", "each four times"),
+    ],
+)
+def test_odd_readings_do_no_harm(name):
+    state = StateSpace.learn(odd(name))
+    assert state.response.gains[1, 1] == pytest.approx(63000, rel=0.005)
+    for array in (state.response.coefficients, state.walk.covariance, state.walk.rate, state.scatter.floor):
+        assert np.isfinite(array).all()
+
+
+def test_two_inputs_that_are_one_share_what_they_do():
+    data, ambient = room(8, 2)
+    inputs = data.inputs[:, [1, 1, 2]]
+    outputs = RESPONSE.predict(inputs) + ambient
+    state = StateSpace.learn(replace(data, inputs=inputs, outputs=outputs, saturated=np.zeros_like(data.saturated)))
+    assert state.response.gains[1, :2].sum() == pytest.approx(63390, rel=0.005)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 9), st.integers(1, 4), st.integers(1, 6), st.booleans(), st.integers(0, 100))
+def test_hardly_any_readings_are_learnt_from_without_failing(rows, n_inputs, n_outputs, timed, seed):
+    rng = np.random.default_rng(seed)
+    inputs = rng.choice([0.0, 0.3, 1.0], (rows, n_inputs))
+    outputs = 10 ** rng.uniform(-9, 6, n_outputs) * (inputs @ rng.normal(size=(n_inputs, n_outputs)) + 1)
+    names = tuple(f"x{i}" for i in range(n_inputs)), tuple(f"y{i}" for i in range(n_outputs))
+    times = rng.uniform(0, 2000, rows) if timed else None
+    state = StateSpace.learn(Dataset(inputs, outputs, rng.random(outputs.shape) < 0.3, *names, times))
+    assert np.isfinite(state.response.coefficients).all()
+    assert np.isfinite(state.walk.covariance).all()
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_one_reading_is_refused(learnt, n):
+    with pytest.raises(BadData, match=f"too few readings: {n}"):
+        StateSpace.learn(learnt[0].take(np.arange(n)))
+
+
+def test_of_very_many_readings_the_latest_are_learnt_from_whatever_their_order(monkeypatch):
+    monkeypatch.setattr(state_space, "MOST", 200)
+    data, _ = room(12, 4)
+    late = StateSpace.learn(in_order(data).take(np.arange(len(data))[-200:]))
+    mixed = StateSpace.learn(data.take(np.random.default_rng(0).permutation(len(data))))
+    assert mixed.response.coefficients == pytest.approx(late.response.coefficients)
+    evenly = StateSpace.learn(replace(data.take(np.argsort(data.inputs[:, 2])), times=None))
+    assert evenly.response.gains[0, 2] == pytest.approx(30000, rel=0.03)  # not of the brightest only
+
+
+def test_now_knows_nothing_of_what_comes_later(learnt):
+    data, _, state = learnt
+    when = float(data.times[30]) + 1
+    before = data.take(data.times <= when)
+    assert state.now(data, when).mean.tolist() == state.now(before, when).mean.tolist()
+    assert state.now(data, -1e6).mean.tolist() == state.ever().mean.tolist()
+
+
+def test_now_of_a_sitting_is_of_it_alone(learnt):
+    data, _, state = learnt
+    when = float(data.times[-1]) + 5
+    last = data.take(data.times >= data.times[-25])
+    assert state.now(data, when).mean == pytest.approx(state.now(last, when).mean)
+
+
+def test_written_and_read_again_it_is_the_same(learnt):
+    *_, state = learnt
+    again = StateSpace.from_files(state.to_files())
+    assert again.names == state.names
+    assert again.response.coefficients.tolist() == state.response.coefficients.tolist()
+    assert again.walk.rate.tolist() == state.walk.rate.tolist()
+    inputs = np.array([[0.2, 1.0, 0.6]])
+    one, other = (s.scatter.covariance(inputs, s.response.gains).tolist() for s in (state, again))
+    assert one == other
+
+
+def test_six_hundred_readings_of_ten_channels_are_learnt_from_in_seconds():
+    rng = np.random.default_rng(0)
+    data, _ = room(24, 1)
+    twice = np.hstack([data.outputs, data.outputs * 0.7 + 30 * rng.standard_normal(data.outputs.shape)])
+    names = (*NAMES, *(f"{name} again" for name in NAMES))
+    began = time.perf_counter()
+    StateSpace.learn(Dataset(data.inputs, twice, np.tile(data.saturated, 2), data.input_names, names, data.times))
+    assert time.perf_counter() - began < 15  # two on a quiet machine
