@@ -21,6 +21,7 @@ from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.regression import root
 from retrolux.models.solution import Solution
 from retrolux.models.state_space import StateSpace
+from retrolux.models.targets import check_array, check_names
 
 PRIORS = ("design", "uniform")
 QUANTILE = float(stats.norm.ppf(1 - TAIL))
@@ -121,8 +122,10 @@ class BayesModel(Method):
         self, names: Sequence[str], targets: Array, ambient: Sequence[Ambient], *, samples: int = 500, seed: int = 0
     ) -> Posterior:
         """Return the inputs for targets, each under ambient light that is known so far; see :meth:`Model.recover`."""
+        check_names(names, self.data.output_names)
+        rows = check_array(targets, len(names), "targets")
         asked = Inputs(self._state(), tuple(names), tuple(names), self.input_names, self.input_names, (), self._prior())
-        return asked.under(targets, ambient, samples=samples, seed=seed)
+        return asked.under(rows, ambient, samples=samples, seed=seed)
 
 
 @dataclass(frozen=True, eq=False)

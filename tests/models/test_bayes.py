@@ -6,7 +6,7 @@ from scipy import stats
 
 from retrolux.models.ambient import Ambient
 from retrolux.models.bayes import BayesModel, Inputs
-from retrolux.models.errors import BadTarget
+from retrolux.models.errors import BadTarget, UnknownColumn
 from retrolux.models.inverse import Prior
 from retrolux.models.kalman import Walk
 from retrolux.models.state_space import StateSpace
@@ -116,6 +116,14 @@ def test_ambient_light_that_is_known_sharpens_the_answer(model):
     wrong, right = (np.sqrt(((f.mean - unseen.inputs) ** 2).mean(axis=0)) for f in (alone, told))
     assert right[0] < 0.2 * wrong[0]
     assert told.std[:, 0].mean() < 0.2 * alone.std[:, 0].mean()
+
+
+def test_bad_targets_are_refused_under_known_ambient_light_too(model):
+    here = [Ambient(NAMES, SKY, np.eye(5))]
+    with pytest.raises(BadTarget, match="finite"):
+        model.recover_in(("515nm",), np.array([[np.nan]]), here)
+    with pytest.raises(UnknownColumn, match="999nm"):
+        model.recover_in(("999nm",), np.ones((1, 1)), here)
 
 
 def test_the_answer_to_the_papers_question_is_the_truths(model):
