@@ -67,7 +67,8 @@ def _swap(one: int, other: int) -> Defect:
 
 
 def _hang_on(duty: float, *colours: int) -> Defect:
-    constant = EmulatedOutput(fractions=[duty])
+    constant = EmulatedOutput()
+    constant.tell(duty)
 
     def wires(outputs: Outputs) -> Outputs:
         return [_AtPulsesOf(outputs[i], constant) if i in colours else outputs[i] for i in range(3)]

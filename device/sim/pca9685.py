@@ -67,7 +67,7 @@ class Pca9685:
         for channel in channels:
             output = self.outputs[channel]
             output.frequency = frequency
-            output.fractions.append(self._fraction(channel))
+            output.note(self._fraction(channel))
 
     def _fraction(self, channel: int) -> float:
         """Return the part of a period in which an output is on: full off goes before full on (page 16)."""

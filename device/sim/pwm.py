@@ -1,5 +1,6 @@
 """The emulated light: three PWM outputs, and what of their waveform falls into a window of time."""
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from retrolux.device.sim.unit import Pulses
 
 FULL = 65535
+REMEMBERED = 4096
 
 Array = NDArray[np.float64]
 
@@ -38,14 +40,17 @@ class EmulatedOutput:
     ----------
     frequency : float
         In Hz.
-    fractions : list of float
-        Every duty that was set, 0 … 1, for tests to look at.
+    fractions : deque of float
+        The latest duties that were set, 0 … 1, for tests to look at; a simulator that runs for a year forgets others.
+    changes : int
+        How many times a duty was set.
     broken : bool
         Whether it refuses to be told another.
     """
 
     frequency: float = 100.0
-    fractions: list[float] = field(default_factory=lambda: [0.0])
+    fractions: deque[float] = field(default_factory=lambda: deque([0.0], maxlen=REMEMBERED))
+    changes: int = 1
     broken: bool = False
 
     def tell(self, fraction: float) -> None:
@@ -54,17 +59,17 @@ class EmulatedOutput:
             raise OSError(5, "Input/output error")
         if not 0 <= fraction <= 1:
             raise ValueError(f"duty {fraction}")
+        self.note(fraction)
+
+    def note(self, fraction: float) -> None:
+        """Take down a duty that the output now has, whatever asked for it."""
         self.fractions.append(fraction)
+        self.changes += 1
 
     @property
     def fraction(self) -> float:
         """The duty, 0 … 1."""
         return self.fractions[-1]
-
-    @property
-    def changes(self) -> int:
-        """How many times the duty was set."""
-        return len(self.fractions)
 
 
 class PwmPin(EmulatedOutput):
@@ -73,7 +78,7 @@ class PwmPin(EmulatedOutput):
     @property
     def duty_cycle(self) -> int:
         """The duty, 0 … 65535."""
-        return self.history[-1]
+        return round(self.fraction * FULL)
 
     @duty_cycle.setter
     def duty_cycle(self, value: int) -> None:
@@ -81,12 +86,12 @@ class PwmPin(EmulatedOutput):
 
     @property
     def history(self) -> list[int]:
-        """Every duty cycle that was set."""
+        """The latest duty cycles that were set."""
         return [round(fraction * FULL) for fraction in self.fractions]
 
     def deinit(self) -> None:
         """Let go of the pin, dark."""
-        self.fractions.append(0.0)
+        self.note(0.0)
 
 
 class PwmLed(EmulatedOutput):
@@ -103,7 +108,7 @@ class PwmLed(EmulatedOutput):
 
     def close(self) -> None:
         """Let go of the pin, dark."""
-        self.fractions.append(0.0)
+        self.note(0.0)
 
 
 class Waveform:

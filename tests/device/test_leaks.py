@@ -12,6 +12,7 @@ from retrolux.device.jsonl import JsonLines
 from retrolux.device.log import MeasurementLog
 from retrolux.device.recording import Recorder
 from retrolux.device.remote import Remote
+from retrolux.device.sim.pwm import FULL, REMEMBERED, PwmPin
 from tests.device.loopback import Behaviour, claude_light, retrolux, serving
 from tests.device.raspberry_pi import Raspberry
 
@@ -90,3 +91,12 @@ def test_a_log_that_cannot_be_opened_leaves_nothing_open(tmp_path: Path) -> None
                 JsonLines(path)
 
     fifty_times(act)
+
+
+def test_an_emulated_output_told_for_a_year_stays_small() -> None:
+    pin = PwmPin()
+    for step in range(3 * REMEMBERED):
+        pin.duty_cycle = step % FULL
+    assert pin.duty_cycle == (3 * REMEMBERED - 1) % FULL
+    assert pin.changes == 3 * REMEMBERED + 1
+    assert len(pin.fractions) == REMEMBERED
