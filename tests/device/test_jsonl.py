@@ -142,7 +142,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         assert str(path) in refused.value.cause
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), object(), "\ud800"], ids=repr)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), {1, 2}, "\ud800"], ids=repr)
 def test_what_has_no_json_form_is_refused_and_nothing_written(path: Path, value: object) -> None:
     before = write(path, [{"a": 1}])
     with JsonLines(path) as lines, pytest.raises((ValueError, TypeError)):

@@ -53,7 +53,8 @@ def simulations(rows: Rows, unit: Unit, supplied: bool) -> Iterator[Rows]:
             twin = []
             for row in rows:
                 instrument.wait_until(row["time"])
-                twin.append(instrument.measure(row["in"]).to_record())
+                record = instrument.measure(row["in"]).to_record()
+                twin.append({k: v for k, v in record.items() if k != "duty"})  # its rounding alone would give it away
         yield twin
 
 
