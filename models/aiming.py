@@ -133,9 +133,7 @@ class _Task:
 
     def _ambient(self, rows: Rows) -> list[Ambient]:
         """Return the ambient light of each reading as it was known just before it."""
-        names, track = self.state.names, self.track
-        pairs = zip(track.predicted[rows], track.predicted_covariance[rows], strict=True)
-        return [Ambient(names, mean, covariance) for mean, covariance in pairs]
+        return self.track.before(self.state.names, np.flatnonzero(rows))
 
 
 def _share(progress: Progress | None, i: int, n: int) -> Progress:

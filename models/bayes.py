@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy import stats
 
-from retrolux.models import readings
+from retrolux.models import honesty, readings
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import TAIL, Conditional, Fit, Resampled, summarise
 from retrolux.models.dataset import Dataset
@@ -20,7 +20,7 @@ from retrolux.models.method import Method, Names
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.regression import root
 from retrolux.models.solution import Solution
-from retrolux.models.state_space import StateSpace
+from retrolux.models.state_space import StateSpace, waits
 from retrolux.models.targets import check_array, check_names
 
 PRIORS = ("design", "uniform")
@@ -92,8 +92,33 @@ class BayesModel(Method):
         """Return this model for ambient light that is known."""
         other, state = copy(self), self.state
         walk = Walk(ambient.mean, ambient.covariance, state.walk.rate)
-        other._fits = {((), self.output_names): replace(state, walk=walk)}
+        other._fits, other.in_ambient = {((), self.output_names): replace(state, walk=walk)}, True
         return other
+
+    def _calibrate(self, names: Names) -> None:
+        self._honesty(names)
+        if self.data.times is not None:
+            self._in_ambient()._honesty(names)
+
+    def _in_ambient(self) -> Self:
+        other = copy(self)
+        other.in_ambient = True
+        return other
+
+    def _excess(self, left: Dataset, names: Names) -> Array:
+        """Return how far readings lie outside their intervals; each under the ambient light that those before tell."""
+        if not self.in_ambient:
+            return super()._excess(left, names)
+        scores = np.full(left.inputs.shape, np.nan)
+        if left.times is None:
+            return scores
+        order = np.argsort(left.times, kind="stable")
+        rows, columns = left.take(order), left.columns(names)
+        told = np.flatnonzero(~np.isinf(waits(rows)) & ~rows.saturated[:, columns].any(axis=1))
+        ambient = self.state.follow(rows).before(self.state.names, told)
+        found = self._recover_in(names, rows.outputs[told][:, columns], ambient, honesty.ENOUGH, self.seed)
+        scores[order[told]] = found.excess(rows.inputs[told])
+        return scores
 
     def _residual_covariance(self, columns: list[int]) -> Array:
         """Return the covariance of readings at half of each input, under the model's ambient light."""
@@ -124,7 +149,11 @@ class BayesModel(Method):
         """Return the inputs for targets, each under ambient light that is known so far; see :meth:`Model.recover`."""
         check_names(names, self.data.output_names)
         rows = check_array(targets, len(names), "targets")
-        asked = Inputs(self._state(), tuple(names), tuple(names), self.input_names, self.input_names, (), self._prior())
+        factor = self._in_ambient()._honesty(self._ordered(names))
+        return self._recover_in(tuple(names), rows, ambient, samples, seed).scaled(factor)
+
+    def _recover_in(self, names: Names, rows: Array, ambient: Sequence[Ambient], samples: int, seed: int) -> Posterior:
+        asked = Inputs(self._state(), names, names, self.input_names, self.input_names, (), self._prior())
         return asked.under(rows, ambient, samples=samples, seed=seed)
 
 

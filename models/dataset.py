@@ -15,6 +15,7 @@ from retrolux.models.errors import BadData, UnknownColumn
 from retrolux.models.exposure import Setting, scales
 
 _RGB = ("R", "G", "B")
+TICK = 1e-3  # seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,11 +158,20 @@ class Dataset:
 
 
 def _times(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
-    """Return when each was read; None where one does not say."""
+    """Return when each was read; None where one does not say.
+
+    Times that are alike, as older logs round them, are a millisecond apart in the order of the log: the order of
+    readings tells of the ambient light, and whoever sorts them later must find it.
+    """
     times = [row.get("time") for row in rows]
     if any(isinstance(t, bool) or not isinstance(t, int | float) or not math.isfinite(t) for t in times):
         return None
-    return np.array(times, dtype=np.float64)
+    seen: Counter[Any] = Counter()
+    apart = np.array(times, dtype=np.float64)
+    for i, when in enumerate(times):
+        apart[i] += TICK * seen[when]
+        seen[when] += 1
+    return apart
 
 
 def _inputs(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:

@@ -31,6 +31,7 @@ class ForestModel(Method):
     fit_class: ClassVar[type[Fit]] = FlowGiven
     libraries: ClassVar[Names] = ("ForestDiffusion", "xgboost")
     spare: ClassVar[int] = 7
+    calibrates: ClassVar[bool] = False  # readings it learnt from say nothing: trees know them; it has folds of its own
 
     def __init__(
         self, *, targets: tuple[str, ...] | None = None, settings: FlowSettings | Mapping[str, Any] | None = None

@@ -5,11 +5,13 @@ of which only a lower bound is known enters by the moments of the normal distrib
 seen beside it.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import special
 
+from retrolux.models.ambient import Ambient
 from retrolux.models.model import Array
 
 SHORTEST = 1.0  # seconds; times of older logs are rounded
@@ -69,6 +71,10 @@ class Track:
     predicted_covariance: Array
     mean: Array
     covariance: Array
+
+    def before(self, names: Sequence[str], rows: Iterable[int]) -> list[Ambient]:
+        """Return the ambient light of these rows as it was known just before each."""
+        return [Ambient(tuple(names), self.predicted[i], self.predicted_covariance[i]) for i in rows]
 
 
 def follow(walk: Walk, seen: Observed) -> Track:

@@ -1,5 +1,6 @@
 """What the four methods have in common: questions are checked, answered by a fit for their columns, and judged."""
 
+import contextlib
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from retrolux.models import readings, storage, verdict
+from retrolux.models import honesty, readings, storage, verdict
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
 from retrolux.models.dataset import Dataset
@@ -40,6 +41,10 @@ class Method(Model):
     fit_class: ClassVar[type[Fit]]
     spare: ClassVar[int] = 2
     """Readings needed beyond the number of given columns."""
+    calibrates: ClassVar[bool] = True
+    """Whether the spread of its answers is stretched to hold readings left out, where there are many of them."""
+    in_ambient = False
+    """Whether it is asked about readings whose ambient light is known; only ``bayes`` tells the two apart."""
     libraries: ClassVar[Names] = ()
     """Packages, beside those that all methods use, whose versions a saved model records."""
 
@@ -48,6 +53,7 @@ class Method(Model):
         self._data: Dataset | None = None
         self._fits: dict[tuple[Names, Names], Fit] = {}
         self._scatter: Array | None = None
+        self._factors: dict[tuple[bool, Names], Array] = {}
         self._light: Method | None = None
         self._world: StateSpace | None = None
         self._lock = threading.RLock()
@@ -83,7 +89,7 @@ class Method(Model):
         self.input_names, self.output_names = chosen.input_names, chosen.output_names
         self.data_hash, self.n_rows, self.seed = data.hash, len(data), seed
         self.created = datetime.now(UTC)
-        self._data, self._fits, self._scatter = chosen, {}, None
+        self._data, self._fits, self._scatter, self._factors = chosen, {}, None, {}
         self._light = self._world = None
         try:
             self._learn(progress)
@@ -100,10 +106,15 @@ class Method(Model):
         BadData
             When too few readings are unsaturated in all of them.
         """
-        self._prepare(self._ordered(names), progress)
+        ordered = self._ordered(names)
+        self._prepare(ordered, progress)
+        self._calibrate(ordered)
 
     def _prepare(self, names: Names, progress: Progress | None = None) -> None:
         self._conditional(names, self.input_names, progress)
+
+    def _calibrate(self, names: Names) -> None:
+        self._honesty(names)
 
     def predict(self, inputs: Array) -> Array:
         """Return expected outputs for inputs; see :meth:`Model.predict`. Raises BadTarget."""
@@ -117,7 +128,42 @@ class Method(Model):
         """Return the inputs for many targets; see :meth:`Model.recover`. Raises BadTarget, UnknownColumn, BadData."""
         ordered = self._ordered(names)
         rows = check_array(targets, len(names), "targets")[:, [list(names).index(name) for name in ordered]]
-        return self._recover(ordered, rows, samples, seed)
+        return self._recover(ordered, rows, samples, seed).scaled(self._honesty(ordered))
+
+    def _honesty(self, names: Names) -> Array:
+        """Return by how much answers to these outputs have to be stretched to hold nine of ten, shape (n_inputs,)."""
+        with self._lock:
+            if (self.in_ambient, names) not in self._factors:
+                self._factors[self.in_ambient, names] = self._measured_honesty(names)
+            return self._factors[self.in_ambient, names]
+
+    def _measured_honesty(self, names: Names) -> Array:
+        if not self.calibrates or len(self.data) < honesty.ENOUGH:
+            return np.ones(len(self.input_names))
+        recent = honesty.latest(self.data)
+        scores = np.full(recent.inputs.shape, np.nan)
+        for left in honesty.left_out(recent):
+            with contextlib.suppress(BadData):  # the others do not tell what is asked: this part does not judge
+                scores[left] = self._judge(recent.take(~left))._excess(recent.take(left), names)
+        return honesty.factors(scores, honesty.weights(recent))
+
+    def _judge(self, rest: Dataset) -> Self:
+        """Return a model like this one of these readings only, which fits what it is asked for."""
+        judge = type(self)(**self._options())
+        judge.input_names, judge.output_names, judge.seed = self.input_names, self.output_names, self.seed
+        judge._data, judge.in_ambient = rest, self.in_ambient
+        return judge
+
+    def _excess(self, left: Dataset, names: Names) -> Array:
+        """Return how far readings lie outside their intervals, NaN for those that are saturated in these outputs."""
+        columns = left.columns(names)
+        whole = ~left.saturated[:, columns].any(axis=1)
+        found = self._recover(
+            names, left.outputs[np.ix_(np.flatnonzero(whole), np.array(columns))], honesty.ENOUGH, self.seed
+        )
+        scores = np.full(left.inputs.shape, np.nan)
+        scores[whole] = found.excess(left.inputs[whole])
+        return scores
 
     def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:
         return bounded(self._conditional(names, self.input_names).posterior(rows, samples=samples, seed=seed))
@@ -160,7 +206,8 @@ class Method(Model):
         setting: Setting | None,
         others: Sequence[Solution] = (),
     ) -> Solution:
-        found = setting.widened(posterior, names) if setting else posterior
+        own = posterior.scaled(self._honesty(names))
+        found = setting.widened(own, names) if setting else own
         mean, std, low, high = (a[0] for a in (found.mean, found.std, found.low, found.high))
         inputs = dict(zip(self.input_names, mean.tolist(), strict=True))
         columns = self.data.columns(names)
@@ -230,6 +277,7 @@ class Method(Model):
             "seed": self.seed,
             "options": self._options(),
             "created": self.created.isoformat(),
+            "honesty": [[known, names, factor.tolist()] for (known, names), factor in self._factors.items()],
             "libraries": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", *self.libraries)},
         }
 
@@ -253,6 +301,7 @@ class Method(Model):
         model.data_hash, model.n_rows, model.seed = manifest["data_hash"], manifest["n_rows"], manifest["seed"]
         model.created = datetime.fromisoformat(manifest["created"])
         model._data = readings.unpack(files["readings.npz"], model.input_names, model.output_names)
+        model._factors = {(known, tuple(names)): np.array(factor) for known, names, factor in manifest["honesty"]}
         for i, (given, wanted) in enumerate(manifest["fits"]):
             model._fits[tuple(given), tuple(wanted)] = cls.fit_class.from_files(_of(f"fit{i}", files))
         if "light" in manifest:
@@ -294,6 +343,7 @@ class Method(Model):
         try:
             names = self._ordered(self.targets or self._default_targets())
             self._prepare(names, _part(report, len(groups), len(groups) + 1))
+            self._calibrate(names)
         except BadData:  # too few readings are unsaturated in all of them: matters only if it was asked for
             if self.targets:
                 raise

@@ -10,6 +10,7 @@ Array = NDArray[np.float64]
 Progress = Callable[[float], None]
 """Called with the fraction done, 0 … 1, while a fit runs; may raise to cancel it."""
 
+TINY = 1e-12
 NINETY = 1.645  # standard deviations of a normal distribution to either end of its 90 % interval
 
 
@@ -28,6 +29,24 @@ class Posterior:
     std: Array
     low: Array
     high: Array
+
+    def scaled(self, factor: Array) -> "Posterior":
+        """Return the posterior with its spread about the mean multiplied, one factor an input.
+
+        An end of the interval that the bounds cut off stays there.
+        """
+        low, high = self.mean - factor * (self.mean - self.low), self.mean + factor * (self.high - self.mean)
+        low, high = np.where(self.low <= 0, 0.0, np.clip(low, 0, 1)), np.where(self.high >= 1, 1.0, np.clip(high, 0, 1))
+        return Posterior(self.mean, self.std * factor, low, high)
+
+    def excess(self, truth: Array) -> Array:
+        """Return by how much each interval would have to be stretched about the mean to hold the truth, ≥ 0.
+
+        One of a row of 90 % intervals is one that just holds it; same shape as ``mean``.
+        """
+        below = np.where(self.low <= 0, 0.0, (self.mean - truth) / np.maximum(self.mean - self.low, TINY))
+        above = np.where(self.high >= 1, 0.0, (truth - self.mean) / np.maximum(self.high - self.mean, TINY))
+        return np.asarray(np.maximum(np.maximum(below, above), 0.0))
 
     def widened(self, variance: Array) -> "Posterior":
         """Return the posterior of what varies by this much more, shape (n_targets, n_inputs), within [0, 1]."""

@@ -141,3 +141,13 @@ def test_the_inputs_are_what_the_light_did_where_the_log_says_it() -> None:
     assert Dataset.from_records(rows).inputs.tolist() == [[0.29, 0, 1], [0.1, 0.2, 0.3]]
     with pytest.raises(BadData, match="different numbers of inputs"):
         Dataset.from_records([{**rows[0], "duty": [0.29]}, rows[1]])
+
+
+def test_times_that_were_rounded_keep_the_order_of_the_log():
+    """Else whoever sorts the readings and then puts them in order of time learns of another ambient light."""
+    records = [{"in": [0, 0, 1 - i / 10], "out": {"nir": 5 - i}, "time": 100 + i // 3} for i in range(6)]
+    data = Dataset.from_records(records)
+    shuffled = data.take(np.argsort(data.outputs[:, 0]))
+    back = shuffled.take(np.argsort(shuffled.times, kind="stable"))
+    np.testing.assert_array_equal(back.outputs[:, 0], [5, 4, 3, 2, 1, 0])
+    np.testing.assert_allclose(data.times, [100, 100, 100, 101, 101, 101], atol=0.0021)

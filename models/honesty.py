@@ -1,0 +1,91 @@
+"""By how much a method's intervals have to be stretched to hold nine of ten readings that it did not learn from.
+
+Cross-conformal prediction (Vovk 2015, *Annals of Mathematics and Artificial Intelligence* 74, 9): readings are left out
+by days or sittings, a model is fitted to the others, and the score of a reading left out is by how much the interval
+would have to be stretched to hold its inputs. MAPIE offers it for regressors of one output; an answer here has several
+inputs, bounds, and a spread of its own for each target.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrolux.models.dataset import Dataset
+from retrolux.models.posterior import Array
+from retrolux.models.sittings import PAUSE, sittings
+
+FOLDS = 5
+ENOUGH = 200
+"""Readings that tell a quantile of nine in ten to a few per cent; with fewer a model's own spread is believed."""
+MOST = 3000
+LEVEL = 0.9
+HALF_LIFE = 30 * 86400.0
+"""Seconds."""
+NIGHT = 6 * 3600.0
+"""Seconds without a reading that part two days."""
+
+
+def left_out(data: Dataset) -> Iterator[NDArray[np.bool_]]:
+    """Yield which readings are left out, each once, for a model that learns from the others.
+
+    Whole days are left out where there are enough of them, else whole sittings: their ambient light, and whatever the
+    instrument's response did that day, is what the model never saw.
+    """
+    fold = _blocks(data) % FOLDS
+    yield from (fold == i for i in range(FOLDS))
+
+
+def _blocks(data: Dataset) -> NDArray[np.intp]:
+    if data.times is not None:
+        for pause in (NIGHT, PAUSE):
+            (block,) = sittings(data.times, pause=pause)
+            if block.max() + 1 >= FOLDS:
+                return block
+    return np.arange(len(data))
+
+
+def latest(data: Dataset) -> Dataset:
+    """Return the latest readings that are judged by, or some of them all where no order of time is known."""
+    if len(data) <= MOST:
+        return data
+    if data.times is None:
+        return data.take(np.linspace(0, len(data) - 1, MOST).round().astype(int))
+    return data.take(np.sort(np.argsort(data.times, kind="stable")[-MOST:]))
+
+
+def weights(data: Dataset) -> Array:
+    """Return how much each reading counts, shape (n_readings,): half for every month that it is older than the latest.
+
+    What the instrument and its surroundings did lately tells more of what they will do next (conformal prediction
+    beyond exchangeability: Barber et al. 2023, *Annals of Statistics* 51, 816).
+    """
+    if data.times is None:
+        return np.ones(len(data))
+    return np.asarray(0.5 ** ((data.times.max() - data.times) / HALF_LIFE))
+
+
+def factors(scores: Array, weight: Array) -> Array:
+    """Return one factor an input from the scores of readings that were left out.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_readings, n_inputs)
+        By how much each interval would have to be stretched to hold the truth; see :meth:`Posterior.excess`. NaN where
+        that is not known.
+    weight : ndarray, shape (n_readings,)
+
+    Returns
+    -------
+    ndarray, shape (n_inputs,)
+        The least score that, with all below it, has nine tenths of the weight, the next reading's own included. One
+        where too few scores are known.
+    """
+    known = ~np.isnan(scores).any(axis=1)
+    if known.sum() < ENOUGH:
+        return np.ones(scores.shape[1])
+    scores, weight = scores[known], weight[known]
+    order = np.argsort(scores, axis=0)
+    share = np.cumsum(weight[order], axis=0) / (weight.sum() + weight.max())
+    first = np.minimum((share < LEVEL).sum(axis=0), len(scores) - 1)
+    return np.asarray(np.take_along_axis(scores, order, axis=0)[first, np.arange(scores.shape[1])])
