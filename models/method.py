@@ -4,6 +4,7 @@ import contextlib
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -54,6 +55,7 @@ class Method(Model):
         self._fits: dict[tuple[Names, Names], Fit] = {}
         self._scatter: Array | None = None
         self._factors: dict[tuple[bool, Names], Array] = {}
+        self._judges: dict[int, Method] = {}
         self._light: Method | None = None
         self._world: StateSpace | None = None
         self._lock = threading.RLock()
@@ -89,7 +91,7 @@ class Method(Model):
         self.input_names, self.output_names = chosen.input_names, chosen.output_names
         self.data_hash, self.n_rows, self.seed = data.hash, len(data), seed
         self.created = datetime.now(UTC)
-        self._data, self._fits, self._scatter, self._factors = chosen, {}, None, {}
+        self._data, self._fits, self._scatter, self._factors, self._judges = chosen, {}, None, {}, {}
         self._light = self._world = None
         try:
             self._learn(progress)
@@ -142,16 +144,18 @@ class Method(Model):
             return np.ones(len(self.input_names))
         recent = honesty.latest(self.data)
         scores = np.full(recent.inputs.shape, np.nan)
-        for left in honesty.left_out(recent):
+        for i, left in enumerate(honesty.left_out(recent)):
+            judge = copy(self._judges.setdefault(i, self._judge(recent.take(~left))))
+            judge.in_ambient = self.in_ambient
             with contextlib.suppress(BadData):  # the others do not tell what is asked: this part does not judge
-                scores[left] = self._judge(recent.take(~left))._excess(recent.take(left), names)
+                scores[left] = judge._excess(recent.take(left), names)
         return honesty.factors(scores, honesty.weights(recent))
 
     def _judge(self, rest: Dataset) -> Self:
-        """Return a model like this one of these readings only, which fits what it is asked for."""
+        """Return a model like this one of these readings only, which fits what it is asked for and keeps it."""
         judge = type(self)(**self._options())
         judge.input_names, judge.output_names, judge.seed = self.input_names, self.output_names, self.seed
-        judge._data, judge.in_ambient = rest, self.in_ambient
+        judge._data = rest
         return judge
 
     def _excess(self, left: Dataset, names: Names) -> Array:
