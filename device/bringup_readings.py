@@ -41,9 +41,12 @@ def _colours(bench: Bench, person: Person) -> Outcome:
 
 
 def _colour(person: Person) -> str:
-    while (answer := person.ask("Which colour did it shine in? [r, g, b, n for none]")[:1]) not in set("rgbn"):
-        pass
-    return answer
+    """Return what the person saw, or ``?`` where three answers are none."""
+    for _ in range(3):
+        answer = person.ask("Which colour did it shine in? [r, g, b, n for none, q ends]")[:1]
+        if answer and answer in "rgbn":
+            return answer
+    return "?"
 
 
 def _six(bench: Bench, _person: Person) -> Outcome:

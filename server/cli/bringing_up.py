@@ -59,7 +59,7 @@ class Terminal:
             self.say(line, **style)
 
     def ask(self, question: str) -> str:
-        """Return the answer. Raises Ended where nobody answers."""
+        """Return the answer. Raises Ended where nobody answers, or the answer is q."""
         try:
             answer = click.prompt(f"  {question}", default="", show_default=False, prompt_suffix=" ", err=self._err)
         except (click.Abort, EOFError) as error:
@@ -67,7 +67,10 @@ class Terminal:
             raise Ended from error
         if not sys.stdin.isatty():
             self.say()  # nobody's Enter ended the line
-        return str(answer).strip().lower()
+        given = str(answer).strip().lower()
+        if given in {"q", "quit"}:
+            raise Ended
+        return given
 
 
 def walk(config: Config, path: Path | None, *, as_json: bool) -> int:
@@ -182,8 +185,6 @@ def _take(bench: Bench, terminal: Terminal, report: Report) -> bool:
 
 def _outcome(step: Step, bench: Bench, terminal: Terminal) -> Outcome:
     answer = terminal.ask("[Enter, s or q]")
-    if answer.startswith("q"):
-        raise Ended
     return SKIPPED if answer.startswith("s") else step.taken(bench, terminal)
 
 
