@@ -55,6 +55,13 @@ class BadArgument(ServerError, ValueError):
     status = 422
 
 
+class Unattainable(ServerError, ValueError):
+    """Raised when the light is not moved, because no inputs give the target."""
+
+    type = "/problems/unattainable"
+    status = 422
+
+
 class NotFound(ServerError, LookupError):
     """Raised when there is nothing at the address, or no job or model of that name."""
 

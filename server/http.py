@@ -22,6 +22,7 @@ from retrolux.server.fitting import fit_and_save, forest_options
 from retrolux.server.jobs import Jobs
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.openapi import Operation, describe
+from retrolux.server.shots import Aim, take_aim
 
 Body = TypeVar("Body", bound=BaseModel)
 LARGEST_BODY = 1_000_000  # bytes; the largest honest request is a few hundred
@@ -41,6 +42,9 @@ OPERATIONS = (
     Operation("GET", "/api", "Measure, as Claude-Light does", schemas.ClaudeLightReading, query=_DUTIES),
     Operation("POST", "/v1/measure", "Measure and log", schemas.Reading, schemas.MeasureRequest),
     Operation("POST", "/v1/invert", "Which inputs give this?", schemas.SolutionAnswer, schemas.InvertRequest),
+    Operation(
+        "POST", "/v1/aim", "Meet a target on the instrument, as a job", schemas.Job, schemas.AimRequest, status=202
+    ),
     Operation("POST", "/v1/predict", "Which outputs will these give?", schemas.PredictAnswer, schemas.PredictRequest),
     Operation("POST", "/v1/sample", "Draw samples", schemas.SampleAnswer, schemas.SampleRequest),
     Operation("POST", "/v1/fit", "Fit models to the log, as a job", schemas.Job, schemas.FitRequest, status=202),
@@ -95,6 +99,18 @@ class Front:
         document = solution.to_json()
         document["warnings"] += self.laboratory.strangers(asked.model)
         return _answer(document | played)
+
+    def aim(self) -> Response:
+        """Answer ``POST /v1/aim`` with a job, whose result is the answer; without a fitted model at once an error."""
+        asked = _body(schemas.AimRequest)
+        model, task = self.laboratory.model(asked.model), Aim(asked.target, asked.shots, asked.anyway, asked.seed)
+
+        def work(report: Callable[[float], None]) -> dict[str, Any]:
+            with self._asking[asked.model]:
+                return take_aim(self.laboratory, model, task, lambda done, _shot: report(done / task.shots))
+
+        job = self.jobs.submit("aim", asked.model_dump(), work)
+        return _answer(job.to_json(), 202, {"Location": f"/v1/jobs/{job.id}"})
 
     def predict(self) -> Response:
         """Answer ``POST /v1/predict``."""

@@ -227,6 +227,10 @@ class Laboratory:
         ambient = Ambient.none(model.world.names) if net else self._ambient(model, log or self.log_path)
         return model.invert(target, samples=samples, seed=seed, ambient=ambient)
 
+    def ambient(self, model: Model) -> Ambient | None:
+        """Return the ambient light of now as the laboratory's own log tells it; None where it does not."""
+        return self._ambient(model, self.log_path)
+
     def _ambient(self, model: Model, log: Path) -> Ambient | None:
         records = latest_records(log, LATEST)
         here = str(records[-1].get("device", "")) if records else ""

@@ -84,6 +84,16 @@ class InvertRequest(Request):
     playbacks: int = Field(0, ge=0, le=1000, description="times the answer is played back on the instrument")
 
 
+class AimRequest(Request):
+    """Meet this target on the instrument: invert, measure, correct, a few times."""
+
+    target: dict[str, Count] = Field(examples=[{"445nm": 16384, "515nm": 16384, "630nm": 16384}])
+    model: Method = "bayes"
+    shots: int = Field(3, ge=1, le=20, description="at most so many readings")
+    anyway: bool = Field(False, description="also where the model holds the target to be unattainable")
+    seed: int = Field(0, ge=0, le=2**31 - 1)
+
+
 class SolutionAnswer(Answer):
     """Inputs that should give the target, and how sure they are."""
 

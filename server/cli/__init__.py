@@ -19,6 +19,7 @@ COMMANDS = {
     "tune": ("tuning", "Find the sensor's clock and gain steps, and measure with less noise from then on."),
     "fit": ("fitting", "Fit models to a log and save them."),
     "invert": ("asking", "Which inputs give these counts?"),
+    "aim": ("aiming", "Meet a target on the instrument: invert, measure, correct."),
     "predict": ("asking", "Which counts will these inputs give?"),
     "sample": ("asking", "Draw joint or conditional samples from a model."),
     "evaluate": ("evaluating", "Score the methods on readings they have not seen."),

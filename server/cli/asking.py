@@ -58,7 +58,7 @@ def invert(
     found: list[dict[str, Any]] = []
     with Laboratory(options.configured(config_path, device, instrument=verify)) as lab:
         for method in methods:
-            fitted = _model(lab, method, data_path, only, seed)
+            fitted = fitted_model(lab, method, data_path, only, seed)
             with progress_bar(f"asking {method}", None):
                 solution = lab.invert(fitted, wanted, net=net, log=data_path, samples=samples, seed=seed)
             answer = solution.to_json() | (_play_back(lab, solution, playbacks) if verify else {})
@@ -99,7 +99,7 @@ def predict(
 ) -> None:
     """Which counts will these inputs give? INPUT … are the duties R G B, each 0 to 1."""
     lab = Laboratory(options.configured(config_path))
-    fitted = _model(lab, model, data_path, only, seed)
+    fitted = fitted_model(lab, model, data_path, only, seed)
     names = fitted.input_names + tuple(f"input {i + 1}" for i in range(len(fitted.input_names), len(inputs)))
     values = {n: options.duty(n, text) for n, text in zip(names, inputs, strict=False)}
     result = answers.predict(fitted, values)
@@ -138,7 +138,7 @@ def sample(
     """Draw joint samples, or conditional ones where columns are given; CSV unless --json."""
     conditions = options.assignments(given)
     lab = Laboratory(options.configured(config_path))
-    fitted = _model(lab, model, data_path, only, seed)
+    fitted = fitted_model(lab, model, data_path, only, seed)
     with progress_bar("drawing", None):
         result = answers.sample(fitted, n, conditions, seed)
     if as_json:
@@ -149,7 +149,7 @@ def sample(
         click.echo(",".join(f"{value:.6g}" for value in row))
 
 
-def _model(lab: Laboratory, method: str, data_path: Path | None, only: str | None, seed: int) -> Model:
+def fitted_model(lab: Laboratory, method: str, data_path: Path | None, only: str | None, seed: int) -> Model:
     """Return the saved model, or one of the log that was given, with a progress bar while it is fitted."""
     data = None if data_path is None else lab.dataset(data_path, only)[0]
     with progress_bar(f"fitting {method}", 1.0) as update:
