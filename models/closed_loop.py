@@ -122,7 +122,7 @@ class ClosedLoop:
         """Return what the model expects of the light alone, moved to the duties that were really made."""
         rounding = np.diff(self._world.response.predict(np.array([asked, made])), axis=0)[0]
         known = self.solution.ambient or {}
-        return np.array([self.solution.predicted[n] - known[n] for n in self._world.names]) + rounding
+        return np.asarray([self.solution.predicted[n] - known[n] for n in self._world.names] + rounding)
 
     def _shot(self, asked: Array, expected: Array, seen: Array) -> Shot:
         names, there = self._world.names, ~np.isnan(seen)

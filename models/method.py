@@ -55,7 +55,7 @@ class Method(Model):
         self._fits: dict[tuple[Names, Names], Fit] = {}
         self._scatter: Array | None = None
         self._factors: dict[tuple[bool, Names], Array] = {}
-        self._judges: dict[int, Method] = {}
+        self._witnesses: dict[int, Method] = {}
         self._light: Method | None = None
         self._world: StateSpace | None = None
         self._lock = threading.RLock()
@@ -91,7 +91,7 @@ class Method(Model):
         self.input_names, self.output_names = chosen.input_names, chosen.output_names
         self.data_hash, self.n_rows, self.seed = data.hash, len(data), seed
         self.created = datetime.now(UTC)
-        self._data, self._fits, self._scatter, self._factors, self._judges = chosen, {}, None, {}, {}
+        self._data, self._fits, self._scatter, self._factors, self._witnesses = chosen, {}, None, {}, {}
         self._light = self._world = None
         try:
             self._learn(progress)
@@ -145,18 +145,18 @@ class Method(Model):
         recent = honesty.latest(self.data)
         scores = np.full(recent.inputs.shape, np.nan)
         for i, left in enumerate(honesty.left_out(recent)):
-            judge = copy(self._judges.setdefault(i, self._judge(recent.take(~left))))
-            judge.in_ambient = self.in_ambient
+            witness = copy(self._witnesses.setdefault(i, self._witness(recent.take(~left))))
+            witness.in_ambient = self.in_ambient
             with contextlib.suppress(BadData):  # the others do not tell what is asked: this part does not judge
-                scores[left] = judge._excess(recent.take(left), names)
+                scores[left] = witness._excess(recent.take(left), names)
         return honesty.factors(scores, honesty.weights(recent))
 
-    def _judge(self, rest: Dataset) -> Self:
+    def _witness(self, rest: Dataset) -> Self:
         """Return a model like this one of these readings only, which fits what it is asked for and keeps it."""
-        judge = type(self)(**self._options())
-        judge.input_names, judge.output_names, judge.seed = self.input_names, self.output_names, self.seed
-        judge._data = rest
-        return judge
+        witness = type(self)(**self._options())
+        witness.input_names, witness.output_names, witness.seed = self.input_names, self.output_names, self.seed
+        witness._data = rest
+        return witness
 
     def _excess(self, left: Dataset, names: Names) -> Array:
         """Return how far readings lie outside their intervals, NaN for those that are saturated in these outputs."""
