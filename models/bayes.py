@@ -19,6 +19,7 @@ from retrolux.models.kalman import Walk
 from retrolux.models.method import Method, Names
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.regression import root
+from retrolux.models.setting import Setting
 from retrolux.models.solution import Solution
 from retrolux.models.state_space import StateSpace, waits
 from retrolux.models.targets import check_array, check_names
@@ -50,6 +51,7 @@ class BayesModel(Method):
         if prior not in PRIORS:
             raise BadTarget(f"There is no prior {prior!r}.", f"Choose {' or '.join(PRIORS)}.")
         self.prior = prior
+        self._lacking: Array = np.zeros(1)  # counts of ambient light that readings usually have more
 
     def _options(self) -> dict[str, Any]:
         return super()._options() | {"prior": self.prior}
@@ -93,6 +95,7 @@ class BayesModel(Method):
         other, state = copy(self), self.state
         walk = Walk(ambient.mean, ambient.covariance, state.walk.rate)
         other._fits, other.in_ambient = {((), self.output_names): replace(state, walk=walk)}, True
+        other._lacking = state.walk.mean - ambient.mean
         return other
 
     def _calibrate(self, names: Names) -> None:
@@ -119,6 +122,13 @@ class BayesModel(Method):
         found = self._recover_in(names, rows.outputs[told][:, columns], ambient, honesty.ENOUGH, self.seed)
         scores[order[told]] = found.excess(rows.inputs[told])
         return scores
+
+    def _described(self, setting: Setting | None) -> tuple[StateSpace, Ambient]:  # noqa: ARG002 - it is all its own
+        return self.state, self.state.ever()
+
+    def _comparable(self, names: Names, values: Array) -> Array:
+        """Return a target under known ambient light as it would be in that of the readings."""
+        return np.asarray(values + np.broadcast_to(self._lacking, len(self.output_names))[self.data.columns(names)])
 
     def _residual_covariance(self, columns: list[int]) -> Array:
         """Return the covariance of readings at half of each input, under the model's ambient light."""

@@ -1,15 +1,15 @@
 """``forest``: ForestDiffusion's flow about a line."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from retrolux.models import readings
+from retrolux.models import forward, readings
 from retrolux.models.conditional import Conditional, Fit
 from retrolux.models.flow_settings import FlowSettings, chosen
 from retrolux.models.line_and_flow import FlowGiven
 from retrolux.models.method import Method, Names
-from retrolux.models.model import Progress
+from retrolux.models.model import Array, Progress
 
 
 class ForestModel(Method):
@@ -51,3 +51,7 @@ class ForestModel(Method):
         table = readings.complete(self.data, given + wanted, len(self.input_names) + self.spare)
         x, y = table[:, : len(given)], table[:, len(given) :]
         return FlowGiven.learn(x, y, self.settings, seed=self.seed, progress=progress)
+
+    def _outlook(self, names: Names) -> Callable[[Array], Array]:
+        """Return a smooth surface through some hundred forward predictions."""
+        return forward.surface(super()._outlook(names), len(self.input_names))

@@ -4,12 +4,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from retrolux.models import readings
+from retrolux.models import mixture_density, readings
 from retrolux.models.conditional import Fit, bounded
 from retrolux.models.method import Method, Names
 from retrolux.models.mixture import Mixture, MixtureGiven
 from retrolux.models.model import Array, Progress
 from retrolux.models.modes import modes
+from retrolux.models.novelty import Ranked
 from retrolux.models.setting import Setting
 from retrolux.models.solution import Solution
 
@@ -54,3 +55,8 @@ class GmmModel(Method):
         first, *others = [bounded(posterior) for posterior in found]
         further = [self._solution(names, values, posterior, setting) for posterior in others]
         return self._solution(names, values, first, setting, further)
+
+    def _likelihood(self, names: Names, rows: Array) -> Ranked:
+        """Return how unlikely the mixture holds these outputs."""
+        given = self._conditional(self.input_names, names)
+        return mixture_density.density(given.mixture, given.wanted.tolist(), rows)

@@ -18,7 +18,9 @@ from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData, BadTarget, ModelUnreadable, NotFitted
+from retrolux.models.judge import Judge
 from retrolux.models.model import Array, Model, Posterior, Progress
+from retrolux.models.novelty import Ranked
 from retrolux.models.setting import Setting
 from retrolux.models.solution import Solution
 from retrolux.models.state_space import StateSpace
@@ -58,6 +60,7 @@ class Method(Model):
         self._witnesses: dict[int, Method] = {}
         self._light: Method | None = None
         self._world: StateSpace | None = None
+        self._judge: Judge | None = None
         self._lock = threading.RLock()
 
     @abstractmethod
@@ -83,7 +86,7 @@ class Method(Model):
         names = [name for name in self.output_names if name in state.names]
         own = state.of(names)
         net = replace(own.net(data.select(names)), times=None)
-        self._world = own
+        self._world, self._judge = own, None
         self._light = type(self)(**self._options()).fit(net, seed=self.seed, progress=report)
 
     def _fit_readings(self, data: Dataset, seed: int, progress: Progress) -> None:
@@ -92,7 +95,7 @@ class Method(Model):
         self.data_hash, self.n_rows, self.seed = data.hash, len(data), seed
         self.created = datetime.now(UTC)
         self._data, self._fits, self._scatter, self._factors, self._witnesses = chosen, {}, None, {}, {}
-        self._light = self._world = None
+        self._light = self._world = self._judge = None
         try:
             self._learn(progress)
         except BaseException:
@@ -195,7 +198,7 @@ class Method(Model):
             return self._invert(names, values, samples, seed, None)
         names, values = check_target(target, self.light.output_names)
         there = ambient.of(self.light.output_names)
-        setting = Setting(there, self._shifts)
+        setting = Setting(there, self._shifts, self.world)
         found = self.light._invert(names, values - there.of(names).mean, samples, seed, setting)
         return _asked(found, dict(zip(names, values.tolist(), strict=True)))
 
@@ -218,8 +221,10 @@ class Method(Model):
         offset = setting.ambient.mean if setting else np.zeros(len(self.output_names))
         reached, asked = self.predict(mean[None])[0] + offset, values + offset[columns]
         predicted = dict(zip(self.output_names, reached.tolist(), strict=True))
-        missed = verdict.misses(names, asked, reached[columns], self._residual_covariance(columns))
-        strange = verdict.strangeness(inputs, self.data.inputs, values, readings.complete(self.data, names, 1))
+        judge = self._judge = self._judge or Judge()
+        reach, novelty = judge.attainable(self, names, asked, mean, setting), judge.novelty(self, names, values)
+        missed = verdict.misses(asked, reached[columns], self._residual_covariance(columns), reach)
+        strange = verdict.strangeness(inputs, self.data.inputs, novelty)
         return Solution(
             model=self.method,
             target=dict(zip(names, asked.tolist(), strict=True)),
@@ -227,12 +232,35 @@ class Method(Model):
             std=dict(zip(self.input_names, std.tolist(), strict=True)),
             interval90=dict(zip(self.input_names, zip(low.tolist(), high.tolist(), strict=True), strict=True)),
             predicted=predicted,
-            feasible=not missed,
+            feasible=reach.met,
             in_domain=not strange,
             warnings=(*missed, *strange, *verdict.remarks(inputs, std, predicted)),
             solutions=tuple(others),
+            attainable=reach,
+            novelty_p=novelty,
             ambient=dict(zip(self.output_names, offset.tolist(), strict=True)) if setting else None,
         )
+
+    def _described(self, setting: Setting | None) -> tuple[StateSpace, Ambient] | None:
+        """Return light and ambient light of the moment, or of all times, where the readings told them apart."""
+        if setting is not None:
+            return setting.world, setting.ambient
+        return None if self._world is None else (self._world, self._world.ever())
+
+    def _outlook(self, names: Names) -> Callable[[Array], Array]:
+        """Return the forward prediction of these outputs alone, smooth and fast enough to be searched along."""
+        groups = [group for group in readings.groups(self.data) if set(group) & set(names)]
+        parts = [(group, self._conditional(self.input_names, group)) for group in groups]
+        order = [[n for group, _ in parts for n in group].index(name) for name in names]
+        return lambda rows: np.hstack([part.mean(rows) for _, part in parts])[:, order]
+
+    def _comparable(self, names: Names, values: Array) -> Array:  # noqa: ARG002 - for those that ask in other light
+        """Return a target's values as they would be in the light of the readings."""
+        return values
+
+    def _likelihood(self, names: Names, rows: Array) -> Ranked | None:  # noqa: ARG002 - for those that have their own
+        """Return the method's own score of how unlike its readings a target is; None for the usual one."""
+        return None
 
     def sample(self, n: int, given: Mapping[str, float] | None = None, *, seed: int = 0) -> tuple[Names, Array]:
         """Draw joint samples, or of the rest where columns are given; see :meth:`Model.sample`.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from retrolux.models.ambient import Ambient
 from retrolux.models.posterior import Array, Posterior
+from retrolux.models.state_space import StateSpace
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,10 +18,13 @@ class Setting:
         Of all the method's outputs.
     shifts : callable
         Returns by how much uncertain ambient light moves the inputs, variances, shape (n_inputs,).
+    world : StateSpace
+        The light's response and scatter, as the readings tell them.
     """
 
     ambient: Ambient
     shifts: Callable[[Ambient], Array]
+    world: StateSpace
 
     def widened(self, posterior: Posterior, names: Sequence[str]) -> Posterior:
         """Return a posterior from these outputs with the ambient light's uncertainty in it."""

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from retrolux.models.attainable import Attainable
+
 
 @dataclass(frozen=True, slots=True)
 class Solution:
@@ -22,9 +24,9 @@ class Solution:
     predicted : mapping of str to float
         Forward prediction at ``inputs``, for every output of the model, in counts.
     feasible : bool
-        Whether inputs within their bounds reach the target within the model's own scatter.
+        Whether inputs within their bounds reach the target within the model's own scatter; see ``attainable``.
     in_domain : bool
-        Whether the answer lies where the model saw readings.
+        Whether the answer lies where the model saw readings, and the target is like them: ``novelty_p`` ≥ 0.01.
     warnings : tuple of str
         What a person should know, in words.
     solutions : tuple of Solution
@@ -32,6 +34,10 @@ class Solution:
     ambient : mapping of str to float, optional
         The counts of ambient light in which the target is met, where they are known; zero for a target of the light
         alone.
+    attainable : Attainable, optional
+        How far the target is from what can be met, what comes nearest, and what stands in its way.
+    novelty_p : float, optional
+        How often the readings themselves are as unlike the others as the target is, 0 … 1.
     """
 
     model: str
@@ -45,9 +51,16 @@ class Solution:
     warnings: tuple[str, ...] = ()
     solutions: tuple["Solution", ...] = field(default=())
     ambient: Mapping[str, float] | None = None
+    attainable: Attainable | None = None
+    novelty_p: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer in the form that the command line and the HTTP interface print."""
+        optional = {
+            "ambient": None if self.ambient is None else dict(self.ambient),
+            "attainable": None if self.attainable is None else self.attainable.to_json(),
+            "novelty_p": self.novelty_p,
+        }
         return {
             "model": self.model,
             "target": dict(self.target),
@@ -59,4 +72,4 @@ class Solution:
             "in_domain": self.in_domain,
             "warnings": list(self.warnings),
             "solutions": [other.to_json() for other in self.solutions],
-        } | ({} if self.ambient is None else {"ambient": dict(self.ambient)})
+        } | {name: value for name, value in optional.items() if value is not None}

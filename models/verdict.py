@@ -1,12 +1,14 @@
 """Whether an answer can be trusted: does it reach the target, and did the model see readings like it?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from scipy import stats
 
+from retrolux.models.attainable import Attainable
 from retrolux.models.exposure import CEILING
-from retrolux.models.model import Array
+from retrolux.models.novelty import UNUSUAL
+from retrolux.models.posterior import Array
 
 _CONFIDENCE = 0.999
 _CLOSE = 0.01  # of the target: a miss that nobody minds
@@ -28,28 +30,35 @@ def distance(points: Array, centre: Array, scatter: Array) -> Array:
     return np.asarray(np.einsum("ri,ij,rj->r", z, inverse, z))
 
 
-def misses(names: Sequence[str], target: Array, reached: Array, scatter: Array) -> list[str]:
-    """Return, in words, which outputs miss the target by more than scatter and 1 %; nothing when it is reached."""
-    miss = reached - target
-    if np.all(np.abs(miss) <= _CLOSE * np.abs(target)):
+def misses(asked: Array, reached: Array, scatter: Array, reach: Attainable) -> list[str]:
+    """Return, in words, what of a target cannot be met and what comes nearest; or that the answer misses it.
+
+    Parameters
+    ----------
+    asked, reached : ndarray, shape (n_targets,)
+        The target, and the forward prediction at the answer.
+    scatter : ndarray, shape (n_targets, n_targets)
+        Of the model's predictions.
+    """
+    names = list(reach.nearest)
+    if not reach.met:
+        return [*_conflicts(dict(zip(names, asked.tolist(), strict=True)), reach), _nearest(reach)]
+    miss = np.abs(reached - asked)
+    if np.all(miss <= _CLOSE * np.abs(asked)) or distance(reached[None], asked, scatter)[0] <= _bound(len(asked)):
         return []
-    if distance(reached[None], target, scatter)[0] <= stats.chi2.ppf(_CONFIDENCE, len(target)):
-        return []
-    worst = np.abs(miss) > np.maximum(_CLOSE * np.abs(target), 3 * np.sqrt(np.diag(scatter)))
-    if not worst.any():  # together unlikely, none alone
-        worst = np.abs(miss) == np.abs(miss).max()
-    return [_miss(*row) for row, bad in zip(zip(names, target, reached, strict=True), worst, strict=True) if bad]
+    off = ", ".join(f"{n} {r:.0f}" for n, r, m in zip(names, reached, miss, strict=True) if m == miss.max())
+    return [f"The answer misses the target ({off}), which other inputs meet: {_listed(reach.inputs, '.3g')}."]
 
 
-def strangeness(inputs: dict[str, float], seen: Array, target: Array, outputs: Array) -> list[str]:
+def strangeness(inputs: dict[str, float], seen: Array, novelty: float) -> list[str]:
     """Return, in words, what sets an answer apart from the readings; nothing when it lies among them.
 
     Parameters
     ----------
     seen : ndarray, shape (n_rows, n_inputs)
         The readings' inputs.
-    outputs : ndarray, shape (n_rows, n_targets)
-        The readings' outputs in the target's columns.
+    novelty : float
+        The target's p-value among the readings.
     """
     low, high = seen.min(axis=0), seen.max(axis=0)
     slack = 0.02 * (high - low)
@@ -58,10 +67,8 @@ def strangeness(inputs: dict[str, float], seen: Array, target: Array, outputs: A
         for i, (name, value) in enumerate(inputs.items())
         if not low[i] - slack[i] <= value <= high[i] + slack[i]
     ]
-    centre, scatter = outputs.mean(axis=0), covariance(outputs - outputs.mean(axis=0), 1)
-    limit = max(stats.chi2.ppf(_CONFIDENCE, len(target)), 1.1 * distance(outputs, centre, scatter).max())
-    if distance(target[None], centre, scatter)[0] > limit:
-        words.append("The target is unlike every reading: its outputs do not occur together.")
+    if novelty < UNUSUAL:
+        words.append(f"The target is unlike the readings (p = {_probability(novelty)}): few or none are near it.")
     return words
 
 
@@ -75,5 +82,35 @@ def remarks(inputs: dict[str, float], std: Array, predicted: dict[str, float]) -
     return words
 
 
-def _miss(name: str, target: float, reached: float) -> str:
-    return f"{name}: {target:.0f} counts cannot be reached; the nearest is {reached:.0f} ({reached - target:+.0f})."
+def _conflicts(asked: dict[str, float], reach: Attainable) -> list[str]:
+    words = [
+        f"{name}: {asked[name]:.0f} counts cannot be reached; it can have {low:.0f} … {high:.0f}."
+        for name, (low, high) in reach.reach.items()
+    ]
+    return words + [_together(names, asked, reach) for names in reach.conflicts if len(names) > 1]
+
+
+def _together(names: Sequence[str], asked: dict[str, float], reach: Attainable) -> str:
+    ends = [name for name in names if name in reach.reach]
+    others = [f"{name} at {asked[name]:.0f}" for name in names if name not in reach.reach]
+    if ends:
+        beside = f" with {' and '.join(others)}" if others else " together"
+        whose = "its" if len(ends) == 1 else "their"
+        return f"Even at the end of {whose} reach {' and '.join(ends)} cannot be met{beside}."
+    return f"{' and '.join(others)} cannot be reached together."
+
+
+def _nearest(reach: Attainable) -> str:
+    return f"The nearest that can be met: {_listed(reach.nearest, '.0f')}, by {_listed(reach.inputs, '.3g')}."
+
+
+def _listed(values: Mapping[str, float], form: str) -> str:
+    return ", ".join(f"{name} {value:{form}}" for name, value in values.items())
+
+
+def _probability(p: float) -> str:
+    return f"{p:.2g}" if p >= 1e-4 else "below 0.0001"
+
+
+def _bound(columns: int) -> float:
+    return float(stats.chi2.ppf(_CONFIDENCE, columns))

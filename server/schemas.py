@@ -94,6 +94,19 @@ class AimRequest(Request):
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
 
+class AttainableAnswer(Answer):
+    """How far a target is from what can be met, what comes nearest, and what stands in its way."""
+
+    score: float = Field(ge=0, description="distance to what can be met, in units of a reading's scatter")
+    p: float = Field(ge=0, le=1, description="how often a reading of the nearest inputs would be as far away")
+    nearest: dict[str, float] = Field(description="the attainable counts nearest to the target")
+    inputs: dict[str, float] = Field(description="the inputs that give them")
+    conflicts: list[list[str]] = Field(
+        description="outputs out of their own reach, then the smallest set that cannot be met together"
+    )
+    reach: dict[str, tuple[float, float]] = Field(description="what the outputs out of their own reach can have")
+
+
 class SolutionAnswer(Answer):
     """Inputs that should give the target, and how sure they are."""
 
@@ -109,6 +122,10 @@ class SolutionAnswer(Answer):
     solutions: list["SolutionAnswer"]
     ambient: dict[str, float] | None = Field(
         None, description="counts of ambient light that the target is met in, where the latest readings tell it"
+    )
+    attainable: AttainableAnswer | None = Field(None, description="what `feasible` rests on")
+    novelty_p: float | None = Field(
+        None, ge=0, le=1, description="how often the model's readings are as unlike the others as this target is"
     )
     measured: dict[str, float] | None = Field(None, description="mean of the playbacks, where there were any")
     error_percent: dict[str, float | None] | None = Field(None, description="100 (measured − target) / target")

@@ -10,7 +10,16 @@ from retrolux.models.registry import METHODS, available
 from retrolux.models.solution import Solution
 from retrolux.server import answers
 from retrolux.server.cli import options
-from retrolux.server.cli.printing import answers_table, new_table, print_json, print_table, progress_bar, remarks, say
+from retrolux.server.cli.printing import (
+    answers_table,
+    new_table,
+    print_json,
+    print_table,
+    progress_bar,
+    remarks,
+    say,
+    wrapped,
+)
 from retrolux.server.errors import BadArgument
 from retrolux.server.laboratory import Laboratory
 
@@ -69,7 +78,7 @@ def invert(
         return
     print_table(answers_table(found, "inputs for the target"))
     for remark in remarks(found):
-        say(remark)
+        say("\n".join(wrapped(remark, 80, others="  ")))
     if not net:
         known = any("ambient" in answer for answer in found)
         say(

@@ -1,0 +1,248 @@
+"""What outputs inputs give, how steeply, and how far a reading scatters about them: all that attainability asks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import product
+
+import numpy as np
+from scipy.interpolate import RBFInterpolator
+from scipy.stats import qmc
+
+from retrolux.models.ambient import Ambient
+from retrolux.models.exposure import CEILING
+from retrolux.models.posterior import Array
+from retrolux.models.state_space import StateSpace
+
+_STRIDE = 1e-3  # of an input, for differences
+_MOST_CORNERS = 6  # inputs whose corners are all tried
+_POINTS = 256  # evenly spread settings that a search may begin at
+_SMALLEST = 1e-6  # of an output's own variation: what is no scatter any more
+
+
+@dataclass(frozen=True, eq=False)
+class Forward:
+    """The way from inputs to some outputs.
+
+    Attributes
+    ----------
+    names : tuple of str
+    predict : callable
+        Expected outputs, shape (n_rows, n_outputs), of inputs, shape (n_rows, n_inputs).
+    covariance : callable
+        Covariance of a reading at one setting about its expected outputs, both given, shape (n_outputs, n_outputs), in
+        counts squared: the reading's noise, the ambient light's uncertainty and that of the prediction itself.
+    cloud : ndarray, shape (n_points, n_inputs)
+        Settings at which a search may begin, the corners among them.
+    floor, ceiling : ndarray, shape (n_outputs,)
+        Least and largest counts that can be read; infinite where nothing is known of such a bound.
+    dof : float
+        Degrees of freedom with which the covariance is known.
+    """
+
+    names: tuple[str, ...]
+    predict: Callable[[Array], Array]
+    covariance: Callable[[Array, Array], Array]
+    cloud: Array
+    floor: Array
+    ceiling: Array
+    dof: float
+
+    @cached_property
+    def cloud_outputs(self) -> Array:
+        """What the cloud gives, shape (n_points, n_outputs)."""
+        return self.predict(self.cloud)
+
+    @cached_property
+    def reach(self) -> tuple[Array, Array]:
+        """Least and largest counts of each output over the cloud, cut to what can be read; each (n_outputs,)."""
+        outputs = np.clip(self.cloud_outputs, self.floor, self.ceiling)
+        return outputs.min(axis=0), outputs.max(axis=0)
+
+    def slopes(self, x: Array) -> Array:
+        """Return the derivative at one setting by differences within (0, 1), shape (n_outputs, n_inputs)."""
+        steps = _STRIDE * np.eye(len(x))
+        above, below = (
+            np.clip(x + steps, _STRIDE / 10, 1 - _STRIDE / 10),
+            np.clip(x - steps, _STRIDE / 10, 1 - _STRIDE / 10),
+        )
+        both = self.predict(np.vstack([above, below]))
+        run: Array = np.diag(above - below)
+        return np.asarray(((both[: len(x)] - both[len(x) :]) / run[:, None]).T)
+
+    def of(self, columns: Sequence[int]) -> "Forward":
+        """Return the way to some of the outputs, by index."""
+        i = list(columns)
+        part = replace(
+            self,
+            names=tuple(self.names[j] for j in i),
+            predict=lambda rows: self.predict(rows)[:, i],
+            covariance=self._part(i),
+            floor=self.floor[i],
+            ceiling=self.ceiling[i],
+        )
+        part.__dict__["cloud_outputs"] = self.cloud_outputs[:, i]
+        return part
+
+    def by_output(self) -> "Forward":
+        """Return the same way with each output's scatter its own, that at half of every input.
+
+        By the whole covariance the nearest outputs may be far away along a direction in which readings scatter
+        together; right for how likely a reading is, of no use to who wants the counts.
+        """
+        half = np.full(self.cloud.shape[1], 0.5)
+        scatter = np.diag(np.diag(self.covariance(half, self.predict(half[None])[0])))
+        plain = replace(self, covariance=lambda _x, _outputs: scatter)
+        plain.__dict__["cloud_outputs"] = self.cloud_outputs
+        return plain
+
+    def _part(self, columns: list[int]) -> Callable[[Array, Array], Array]:
+        def covariance(x: Array, outputs: Array) -> Array:
+            every = self.predict(x[None])[0]
+            every[columns] = outputs
+            return self.covariance(x, every)[np.ix_(columns, columns)]
+
+        return covariance
+
+
+def known(state: StateSpace, ambient: Ambient, seen: Array, limits: tuple[Array, Array]) -> Forward:
+    """Return the way through a light whose response is known, in ambient light that is known so far.
+
+    Parameters
+    ----------
+    state : StateSpace
+        Of the outputs that are asked for.
+    ambient : Ambient
+        Of the same.
+    seen : ndarray, shape (n_rows, n_inputs)
+        The readings' inputs: the response is the less sure the further it lies from their middle.
+    limits : tuple of ndarray
+        Floor and ceiling.
+    """
+    gains, leverage = state.response.gains, _leverage(seen)
+    pooled = state.scatter.covariance(np.full((1, seen.shape[1]), 0.5), gains)[0]
+
+    def covariance(x: Array, _: Array) -> Array:
+        own = state.scatter.covariance(x[None], gains)[0]
+        return np.asarray(ambient.covariance + own + leverage(x) * pooled)
+
+    def predict(rows: Array) -> Array:
+        return np.asarray(state.response.predict(rows) + ambient.mean)
+
+    return Forward(state.names, predict, covariance, _cloud(seen), *limits, _dof(seen))
+
+
+def own(
+    names: tuple[str, ...], predict: Callable[[Array], Array], inputs: Array, outputs: Array, ambient: Ambient | None
+) -> Forward:
+    """Return the way by a method's own forward prediction, with the scatter of the readings about it.
+
+    Parameters
+    ----------
+    predict : callable
+        Of these outputs, without ambient light where it is given.
+    inputs, outputs : ndarray, shape (n_rows, n_inputs), (n_rows, n_outputs)
+        Of the readings that are complete in these outputs.
+    ambient : Ambient, optional
+        What is known of it, for predictions of the light alone.
+    """
+    fitted = predict(inputs)
+    spread, leverage = _Spread.of(fitted, outputs - fitted), _leverage(inputs)
+    nothing = np.zeros(len(names))
+    mean, unsure = (nothing, np.diag(nothing)) if ambient is None else (ambient.mean, ambient.covariance)
+
+    def covariance(x: Array, outputs: Array) -> Array:
+        return np.asarray(spread.at(outputs - mean) + leverage(x) * spread.pooled + unsure)
+
+    # of the light alone little less than nothing is no wonder
+    floor, ceiling = limits(outputs) if ambient is None else (nothing - np.inf, limits(outputs)[1])
+    return Forward(
+        names, lambda rows: np.asarray(predict(rows) + mean), covariance, _cloud(inputs), floor, ceiling, _dof(inputs)
+    )
+
+
+def limits(outputs: Array) -> tuple[Array, Array]:
+    """Return the least and largest counts to be read: 0 and the sensor's ceiling unless readings say otherwise."""
+    floor = np.where((outputs < 0).any(axis=0), -np.inf, 0.0)
+    return floor, np.where((outputs > CEILING).any(axis=0), np.inf, float(CEILING))
+
+
+def surface(predict: Callable[[Array], Array], n_inputs: int) -> Callable[[Array], Array]:
+    """Return a smooth surface through predictions that are slow or rough: a thin-plate spline of some hundred of them.
+
+    The forest's mean is made of steps, and takes ten milliseconds: a search along it would be neither sure nor quick.
+    """
+    points = np.vstack([_corners(n_inputs), _even(n_inputs)])
+    values = predict(points)
+    unit = np.maximum(np.ptp(values, axis=0), 1e-12)
+    spline = RBFInterpolator(points, values / unit, smoothing=1e-3)
+    return lambda rows: np.asarray(spline(rows) * unit)
+
+
+@dataclass(frozen=True, eq=False)
+class _Spread:
+    """A scatter that grows with the counts: variance ``still + growth · (counts − least)²``, correlations alike.
+
+    Both parts by least squares on the squared residuals, neither negative.
+    """
+
+    still: Array
+    growth: Array
+    least: Array
+    correlation: Array
+    pooled: Array
+
+    @classmethod
+    def of(cls, fitted: Array, residuals: Array) -> "_Spread":
+        """Return the scatter of residuals, each of shape (n_rows, n_outputs)."""
+        tiny = (_SMALLEST * np.maximum(np.ptp(fitted, axis=0), 1e-12)) ** 2
+        variance, least = (residuals**2).mean(axis=0) + tiny, fitted.min(axis=0)
+        size = (fitted - least) ** 2
+        growth = _growth(size, residuals**2, variance)
+        still = np.maximum(variance - growth * size.mean(axis=0), 0.0) + tiny
+        z = residuals / np.sqrt(still + growth * size)
+        correlation = z.T @ z / len(z)
+        unit = np.sqrt(np.diag(correlation)) + 1e-300
+        correlation = 0.99 * correlation / np.outer(unit, unit)
+        np.fill_diagonal(correlation, 1.0)
+        pooled = correlation * np.sqrt(np.outer(variance, variance))
+        return cls(still, growth, least, correlation, pooled)
+
+    def at(self, counts: Array) -> Array:
+        """Return the covariance at these counts, shape (n_outputs,)."""
+        size = np.sqrt(self.still + self.growth * np.maximum(counts - self.least, 0.0) ** 2)
+        return np.asarray(self.correlation * np.outer(size, size))
+
+
+def _growth(size: Array, squares: Array, variance: Array) -> Array:
+    """Return how fast squared residuals grow with squared counts, at most so that they begin at a hundredth."""
+    about = size - size.mean(axis=0)
+    slope = (about * squares).sum(axis=0) / np.maximum((about**2).sum(axis=0), 1e-300)
+    return np.asarray(np.clip(slope, 0.0, 0.99 * variance / np.maximum(size.mean(axis=0), 1e-300)))
+
+
+def _leverage(seen: Array) -> Callable[[Array], float]:
+    """Return the leverage of a setting in a line through the readings: its part of a reading's variance."""
+    centre = seen.mean(axis=0)
+    gram = np.linalg.pinv((seen - centre).T @ (seen - centre), hermitian=True)
+    return lambda x: float(1 / len(seen) + (x - centre) @ gram @ (x - centre))
+
+
+def _dof(seen: Array) -> float:
+    return float(max(len(seen) - seen.shape[1] - 1, 1))
+
+
+def _cloud(seen: Array) -> Array:
+    """Return corners, evenly spread settings, and some of the readings' own."""
+    chosen = np.linspace(0, len(seen) - 1, min(len(seen), _POINTS)).astype(int)
+    return np.vstack([_corners(seen.shape[1]), _even(seen.shape[1]), seen[chosen]])
+
+
+def _corners(n: int) -> Array:
+    if n <= _MOST_CORNERS:
+        return np.array(list(product((0.0, 1.0), repeat=n)))
+    return np.vstack([np.zeros(n), np.ones(n), np.eye(n), 1 - np.eye(n)])
+
+
+def _even(n: int) -> Array:
+    return np.asarray(qmc.Sobol(n, scramble=False).random(_POINTS))

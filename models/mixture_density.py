@@ -1,0 +1,51 @@
+"""How likely a mixture holds readings, and would have held each without having seen it."""
+
+import numpy as np
+from scipy.special import logsumexp
+
+from retrolux.models.mixture import Mixture
+from retrolux.models.novelty import Ranked, spread
+from retrolux.models.posterior import Array
+
+_LEAST = 1e-3  # of a component's volume that is left of it without one reading
+
+
+def density(mixture: Mixture, columns: list[int], rows: Array) -> Ranked:
+    """Return the negative logarithm of the mixture's density in some columns, with what it was for left-out readings.
+
+    A component loses a reading in closed form: its weight w in the component known, the squared distance D becomes
+    D / (1 − w) / (1 − w D / (1 − w)), and the determinant shrinks by the last factor (Sherman & Morrison, 1950).
+
+    Parameters
+    ----------
+    columns : list of int
+        Of the mixture's columns.
+    rows : ndarray, shape (n_rows, len(columns))
+        The readings, in these columns.
+    """
+    kept = rows[spread(len(rows))]
+    standard = (kept - mixture.centre[columns]) / mixture.unit[columns]
+    logs, squared = _parts(mixture, columns, standard)
+    share = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
+    held = np.maximum(mixture.n * mixture.priors, 1.0)
+    w = np.minimum(share / held, 0.5)
+    left = np.maximum(1 - w / (1 - w) * squared, _LEAST)
+    less = np.log1p(-w) * (1 + len(columns) / 2) - np.log(left) / 2  # fewer readings, and a smaller volume
+    without = logs + squared / 2 - squared / (1 - w) / left / 2 + less
+
+    def score(target: Array) -> float:
+        at = (target - mixture.centre[columns]) / mixture.unit[columns]
+        return float(-logsumexp(_parts(mixture, columns, at[None])[0]))
+
+    return Ranked(score, -logsumexp(without, axis=1))
+
+
+def _parts(mixture: Mixture, columns: list[int], rows: Array) -> tuple[Array, Array]:
+    """Return each component's log density with its weight, and squared distances, shape (n_rows, n_components)."""
+    logs, squared = [], []
+    for prior, mean, whole in zip(mixture.priors, mixture.means, mixture.covariances, strict=True):
+        root = np.linalg.cholesky(whole[np.ix_(columns, columns)])
+        white = np.linalg.solve(root, (rows - mean[columns]).T)
+        squared.append((white**2).sum(axis=0))
+        logs.append(np.log(prior + 1e-300) - squared[-1] / 2 - np.log(np.diag(root)).sum())
+    return np.array(logs).T, np.array(squared).T
