@@ -12,11 +12,13 @@ from scipy.stats import qmc
 from retrolux.models.ambient import Ambient
 from retrolux.models.exposure import CEILING
 from retrolux.models.posterior import Array
+from retrolux.models.response import features
 from retrolux.models.state_space import StateSpace
 
 _STRIDE = 1e-3  # of an input, for differences
 _MOST_CORNERS = 6  # inputs whose corners are all tried
 _POINTS = 256  # evenly spread settings that a search may begin at
+_EACH = 4  # readings to each feature that is looked for in what a prediction leaves
 _SMALLEST = 1e-6  # of an output's own variation: what is no scatter any more
 
 
@@ -137,6 +139,10 @@ def own(
 ) -> Forward:
     """Return the way by a method's own forward prediction, with the scatter of the readings about it.
 
+    What it leaves by the steps and bends that a light may have (:func:`~retrolux.models.response.features`) is added
+    where there are readings enough: at the ends of the range, where it is decided what can be met, a straight line
+    would be wrong by more than the noise.
+
     Parameters
     ----------
     predict : callable
@@ -146,6 +152,7 @@ def own(
     ambient : Ambient, optional
         What is known of it, for predictions of the light alone.
     """
+    predict = _with_ends(predict, inputs, outputs)
     fitted = predict(inputs)
     spread, leverage = _Spread.of(fitted, outputs - fitted), _leverage(inputs)
     nothing = np.zeros(len(names))
@@ -159,6 +166,16 @@ def own(
     return Forward(
         names, lambda rows: np.asarray(predict(rows) + mean), covariance, _cloud(inputs), floor, ceiling, _dof(inputs)
     )
+
+
+def _with_ends(predict: Callable[[Array], Array], inputs: Array, outputs: Array) -> Callable[[Array], Array]:
+    z = features(inputs)
+    if len(z) < _EACH * (z.shape[1] + 1):
+        return predict
+    varies = np.ptp(z, axis=0) > 0
+    rest = outputs - predict(inputs)
+    added = np.linalg.lstsq(np.column_stack([np.ones(len(z)), z[:, varies]]), rest, rcond=1e-10)[0]
+    return lambda rows: np.asarray(predict(rows) + added[0] + features(rows)[:, varies] @ added[1:])
 
 
 def limits(outputs: Array) -> tuple[Array, Array]:

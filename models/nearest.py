@@ -1,7 +1,7 @@
 """The inputs within their bounds whose outputs come nearest to a target."""
 
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,17 +59,22 @@ def nearest(forward: Forward, target: Array, start: Array) -> Nearest:
     if found.met:
         return found
     found = min(found, descended(forward, target, _closest(forward, target)), key=lambda one: one.squared)
-    ends = [at(forward, target, x) for x in _ends(found.x)]
+    if found.met:
+        return found
+    ends = [descended(forward, target, x, (x > 0) & (x < 1)) for x in _ends(found.x)]
     return min([found, *ends], key=lambda one: one.squared)
 
 
-def descended(forward: Forward, target: Array, x: Array) -> Nearest:
-    """Return the setting that comes nearest to the target about one where the search begins."""
+def descended(forward: Forward, target: Array, x: Array, free: NDArray[np.bool_] | None = None) -> Nearest:
+    """Return the setting that comes nearest to the target about one where the search begins.
+
+    Only inputs that are free move, by default all.
+    """
     best = at(forward, target, x)
     for _ in range(_ROUNDS):
         if best.squared < _GAIN:
             break
-        step = _step(forward, target, best.x)
+        step = _step(forward, target, best.x, np.ones(len(x), dtype=bool) if free is None else free)
         tried = (at(forward, target, np.clip(best.x + part * step, 0, 1)) for part in (1.0, 0.5, 0.2, 0.05))
         better = next((one for one in tried if one.squared < (1 - _GAIN) * best.squared), None)
         if better is None:
@@ -78,17 +83,18 @@ def descended(forward: Forward, target: Array, x: Array) -> Nearest:
     return best
 
 
-def _step(forward: Forward, target: Array, x: Array) -> Array:
+def _step(forward: Forward, target: Array, x: Array, free: NDArray[np.bool_]) -> Array:
     """Return the step that a line through x asks for, within the bounds; what it leaves open stays."""
     there = forward.predict(x[None])[0]
     miss = _miss(forward, target, there)
-    slopes = np.where(_satisfied(forward, target, miss)[:, None], 0.0, forward.slopes(x))
+    slopes = np.where(_satisfied(forward, target, miss)[:, None] | ~free, 0.0, forward.slopes(x))
     white = np.linalg.solve(_root(forward.covariance(x, there)), np.column_stack([slopes, -miss]))
     jacobian = white[:, :-1]
     held = 1e-6 * max(float(np.abs(jacobian).max()), 1e-300) * np.eye(len(x))
     wanted = np.concatenate([white[:, -1], np.zeros(len(x))])
     bounds = -x - 1e-12, 1 - x + 1e-12
-    return np.asarray(lsq_linear(np.vstack([jacobian, held]), wanted, bounds=bounds, method="bvls").x)
+    found = lsq_linear(np.vstack([jacobian, held]), wanted, bounds=bounds, method="bvls").x
+    return np.where(free, found, 0.0)
 
 
 def _closest(forward: Forward, target: Array) -> Array:
@@ -132,10 +138,10 @@ def _p_value(squared: float, degrees: int, dof: float) -> float:
 
 def _ends(x: Array) -> list[Array]:
     """Return the settings beside x with inputs that are nearly off or fully on so exactly."""
-    choices = [
-        [v, *((0.0,) if 0 < v < _NEAR_END else ()), *((1.0,) if 1 - _NEAR_END < v < 1 else ())] for v in x.tolist()
-    ]
-    return [np.array(one) for one in list(product(*choices))[1:64]]
+    end = np.round(x)
+    near = (np.abs(x - end) < _NEAR_END).tolist()
+    choices = [[v, e] if close and v != e else [e if close else v] for v, e, close in zip(x, end, near, strict=True)]
+    return [one for one in map(np.array, islice(product(*choices), 64)) if ((one == 0) | (one == 1)).any()]
 
 
 def _root(covariance: Array) -> Array:

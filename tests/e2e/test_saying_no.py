@@ -5,6 +5,7 @@ A thousand random targets, half of them attainable. ``pytest -m slow tests/e2e/t
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -38,16 +39,25 @@ class Truth:
         return np.minimum(_shapes(np.atleast_2d(x)) @ self.coefficients, 65535)
 
     def distance(self, columns: list[int], target: Array) -> float:
-        """How many times the reading's noise the target is from what can be met."""
+        """How many times the reading's noise the target is from what can be met.
+
+        By least squares over the duties between 0 and 1, with each set of them held at the end that is near.
+        """
         root = np.linalg.inv(np.linalg.cholesky(self.noise[np.ix_(columns, columns)]))
+        first = CLOUD[np.argmin(((root @ (self.at(CLOUD)[:, columns] - target).T) ** 2).sum(axis=0))]
+        return min(self._least(columns, target, root, first, np.array(h)) for h in product((False, True), repeat=3))
 
-        def white(x: Array) -> Array:
-            return root @ (self.at(x)[0, columns] - target)
+    def _least(self, columns: list[int], target: Array, root: Array, x: Array, held: Array) -> float:
+        whole = np.where(held, np.round(x), np.clip(x, 1e-6, 1 - 1e-6))
 
-        cloud = CLOUD[np.argsort(((root @ (self.at(CLOUD)[:, columns] - target).T) ** 2).sum(axis=0))[:2]]
-        found = [least_squares(white, np.clip(x, 1e-6, 1 - 1e-6), bounds=(0, 1), x_scale=0.1).x for x in cloud]
-        ends = [np.where(x > 0.97, 1.0, np.where(x < 0.03, 0.0, x)) for x in found]
-        return min(float(np.linalg.norm(white(x))) for x in [*found, *ends, *cloud])
+        def white(free: Array) -> Array:
+            whole[~held] = free
+            return root @ (self.at(whole)[0, columns] - target)
+
+        if held.all():
+            return float(np.linalg.norm(white(np.empty(0))))
+        found = least_squares(white, whole[~held], bounds=(0, 1), x_scale=0.1)
+        return float(np.sqrt(2 * found.cost))
 
 
 def _shapes(x: Array) -> Array:
@@ -55,6 +65,14 @@ def _shapes(x: Array) -> Array:
 
 
 CLOUD = np.vstack([np.array(np.meshgrid(*[[0.0, 1.0]] * 3)).reshape(3, -1).T, qmc.Sobol(3, scramble=False).random(512)])
+
+
+def design() -> Array:
+    """A hundred settings evenly spread, a fifth of their duties off or fully on: else no reading tells of the steps."""
+    rng = np.random.default_rng(2)
+    inputs, kinds = qmc.LatinHypercube(3, rng=rng).random(100), rng.random((100, 3))
+    inputs[kinds < 0.1], inputs[kinds > 0.9] = 0, 1
+    return inputs
 
 
 def instrument(scene: Scene):
@@ -128,7 +146,7 @@ class Case:
 @pytest.fixture(scope="module")
 def cases() -> dict[str, Case]:
     """Ambient light that is not known apart from the light, and that of the latest readings."""
-    inputs = qmc.LatinHypercube(3, rng=np.random.default_rng(2)).random(100)
+    inputs = design()
     calm = frozenset({"drift"})
     data, truth = Dataset.from_records(readings(Scene(without=calm), inputs)[0]), truth_of(calm)
     with threadpool_limits(1):
@@ -153,10 +171,11 @@ def verdicts(cases, capsys, method: str, known: str, n: int, pick=lambda _rng: P
     return auroc, feasible, far
 
 
-@pytest.mark.parametrize("known", ["unknown", "known"])
-@pytest.mark.parametrize("method", ["linear", "pls", "gmm", "bayes"])
+@pytest.mark.parametrize(
+    ("method", "known"), [("linear", "unknown"), ("gmm", "unknown"), ("pls", "known"), ("bayes", "known")]
+)
 def test_random_targets_are_told_apart(cases, capsys, method, known):
-    auroc, feasible, far = verdicts(cases, capsys, method, known, 60)
+    auroc, feasible, far = verdicts(cases, capsys, method, known, 30)
     assert auroc >= 0.99
     assert not feasible[far > TOO_MUCH].any()
     assert feasible[far == 0].mean() >= 0.9

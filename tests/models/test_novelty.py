@@ -54,19 +54,28 @@ def test_beyond_every_score_the_tail_goes_on():
     assert 0 < far < 1e-3
 
 
-def test_p_values_of_unseen_readings_are_uniform(method):
-    """Fifteen units of eighty readings, forty unseen ones each; the same readings' p-values hang together a little."""
+@pytest.mark.parametrize("mixture", [False, True])
+def test_p_values_of_unseen_readings_are_uniform(mixture):
+    """Readings split by lot, sixteen times: 3000 p-values, those of one split with something in common."""
     p = []
-    for unit in range(3 if method == "forest" else 15):
-        data, unseen = light(100, unit), light(60, 100 + unit)
-        model = make(method, targets=("445nm",)).fit(data)
-        kept = ~unseen.saturated[:, :3].any(axis=1)
-        rows = unseen.select(TARGETS).outputs[kept]
-        p += [model.invert(dict(zip(TARGETS, row, strict=True)), samples=2).novelty_p for row in rows[:40]]
-    assert np.mean(p) == pytest.approx(0.5, abs=0.08 if method == "forest" else 0.05)
-    for level in (0.05, 0.1, 0.25, 0.5, 0.75):
-        wide = 0.07 if method == "forest" else 0.05
-        assert np.mean(np.array(p) <= level) == pytest.approx(level, abs=wide)
+    for split in range(16):
+        data = light(400, split)
+        rows = data.select(TARGETS).outputs[~data.saturated[:, :3].any(axis=1)]
+        rows, unseen = np.split(np.random.default_rng(split).permutation(rows), [100])
+        own = density(Mixture.learn(rows, seed=0), [0, 1, 2], rows) if mixture else None
+        novelty = Novelty.learn(rows, own)
+        p += [novelty.p(row) for row in unseen]
+    assert np.mean(p) == pytest.approx(0.5, abs=0.03)
+    for level in (0.02, 0.05, 0.1, 0.25, 0.5, 0.75):
+        assert np.mean(np.array(p) <= level) == pytest.approx(level, abs=0.04)
+
+
+def test_every_method_gives_unseen_readings_usual_p_values(model):
+    unseen = light(40, 100)
+    rows = unseen.select(TARGETS).outputs[~unseen.saturated[:, :3].any(axis=1)][:12]
+    p = [model.invert(dict(zip(TARGETS, row, strict=True)), samples=2).novelty_p for row in rows]
+    assert 0.3 < np.mean(p) < 0.75
+    assert min(p) > 0.001
 
 
 def test_the_gap_in_a_parabola_is_outside_the_data(method):
