@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 
 import numpy as np
@@ -255,11 +255,13 @@ def _cloud(seen: Array) -> Array:
     return np.vstack([_corners(seen.shape[1]), _even(seen.shape[1]), seen[chosen]])
 
 
+@cache
 def _corners(n: int) -> Array:
     if n <= _MOST_CORNERS:
         return np.array(list(product((0.0, 1.0), repeat=n)))
     return np.vstack([np.zeros(n), np.ones(n), np.eye(n), 1 - np.eye(n)])
 
 
+@cache
 def _even(n: int) -> Array:
     return np.asarray(qmc.Sobol(n, scramble=False).random(_POINTS))
