@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import qmc
 
 from retrolux.device.errors import BadInput
+from retrolux.device.optimal import d_optimal
 
 Array = NDArray[np.float64]
 DECIMALS = 6  # of a duty; finer than any PWM, and exact in the log
@@ -22,11 +23,12 @@ def design(kind: str, n: int, seed: int = 0, inputs: int = 3) -> list[tuple[floa
     kind : str
         ``lhs``: n points of a Latin hypercube. ``sobol``: the first n points of a scrambled Sobol' sequence.
         ``grid``: the smallest full factorial grid of at least n points. ``box-behnken``: the midpoints of the edges
-        and as many centre points as make n (at least one more than the midpoints).
+        and as many centre points as make n (at least one more than the midpoints). ``d-optimal``: those that tell most
+        of slopes, steps and bends; see :func:`~retrolux.device.optimal.d_optimal`.
     n : int
         Number of points asked for.
     seed : int
-        Of ``lhs`` and ``sobol``, and of the order of the other two.
+        Of ``lhs`` and ``sobol``, of the order of ``grid`` and ``box-behnken``, and of the choice among equals.
 
     Raises
     ------
@@ -80,4 +82,5 @@ _DESIGNS: dict[str, Callable[[int, int, int], Array]] = {
     "sobol": _sobol,
     "grid": _grid,
     "box-behnken": _box_behnken,
+    "d-optimal": d_optimal,
 }
