@@ -1,6 +1,10 @@
 """The one place where an instrument is chosen, by its name."""
 
 import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
 
 from retrolux.device.errors import UnknownDevice
 from retrolux.device.instrument import Instrument
@@ -25,10 +29,11 @@ def open_instrument(name: str, settings: InstrumentSettings | None = None) -> In
         When the instrument cannot be opened.
     """
     settings = settings or InstrumentSettings()
-    if simulated := re.fullmatch(r"sim(?::(\d{1,9}))?", name, flags=re.ASCII):
+    number = _simulated(name)
+    if number is not None:
         from retrolux.device.sim import open_sim  # noqa: PLC0415 - only where it is asked for
 
-        return open_sim(int(simulated[1] or 0), settings)
+        return open_sim(number, settings)
     if name == "pi":
         from retrolux.device.pi import open_pi  # noqa: PLC0415
 
@@ -38,3 +43,27 @@ def open_instrument(name: str, settings: InstrumentSettings | None = None) -> In
 
         return Remote(name, settings.timeout)
     raise UnknownDevice(f"There is no device {name!r}.", "The devices are sim, sim:N, pi and http://….")
+
+
+def light_alone(name: str, settings: InstrumentSettings, duties: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Return what a simulator knows and no real instrument: what its light alone makes of duties, without noise.
+
+    In counts of the ten channels at the reference exposure, shape (n, 10).
+
+    Raises
+    ------
+    UnknownDevice
+        When it is no simulator.
+    """
+    number = _simulated(name)
+    if number is None:
+        raise UnknownDevice(f"Nobody knows what the light of {name!r} truly is.", "Choose --device sim or sim:N.")
+    from retrolux.device.sim.truth import true_light  # noqa: PLC0415 - only where it is asked for
+
+    return true_light(number, settings, duties)
+
+
+def _simulated(name: str) -> int | None:
+    """Return the number of the simulated unit of this name; None where it is another instrument."""
+    found = re.fullmatch(r"sim(?::(\d{1,9}))?", name, flags=re.ASCII)
+    return int(found[1] or 0) if found else None
