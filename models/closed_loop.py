@@ -16,8 +16,10 @@ from retrolux.models.kalman import update
 from retrolux.models.model import Array, Model
 from retrolux.models.solution import Solution
 
-MISFIT = 0.005
-"""Relative standard deviation of what a line learnt from a hundred readings gets wrong at one setting."""
+MISFIT = 0.001
+"""Relative standard deviation of what a response gets wrong at one setting however many readings it was learnt from."""
+SETTLED = 0.5
+"""Standard deviations of one reading: what may be unknown of the outputs when the loop ends before its last shot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,8 @@ class ClosedLoop:
 
     @property
     def settled(self) -> bool:
-        """Whether the latest shot met the target within the noise of a reading, and the offset is known as well."""
-        return bool(self.shots) and self.shots[-1].rms <= 1 and self.unsure <= 1
+        """Whether the latest shot met the target within the noise of a reading, and the offset is known better."""
+        return bool(self.shots) and self.shots[-1].rms <= 1 and self.unsure <= SETTLED
 
     def see(self, measured: Mapping[str, float], made: Sequence[float] | None = None, seconds: float = 0.0) -> Shot:
         """Learn from what the inputs were measured to give, and correct them.
@@ -143,9 +145,14 @@ class ClosedLoop:
         if self.shots:
             mean, covariance = self._world.walk.later(mean, covariance, seconds)
         else:
-            covariance = covariance + np.diag((MISFIT * light) ** 2)
+            covariance = covariance + self._misfit(light, inputs)
         after = update(mean, covariance, offset, self._noise(inputs), np.full(len(offset), np.nan))
         self._offset = Ambient(self._world.names, *after)
+
+    def _misfit(self, light: Array, inputs: Array) -> Array:
+        """Return the covariance of what the response gets wrong here; the part of its readings' noise is p / n."""
+        learnt = self._world.response.coefficients.shape[1] / self._model.n_rows
+        return np.asarray(learnt * self._noise(inputs) + np.diag((MISFIT * light) ** 2))
 
     def _noise(self, inputs: Array) -> Array:
         world = self._world
