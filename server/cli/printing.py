@@ -63,7 +63,7 @@ def progress_bar(what: str, total: float | None) -> Iterator[Any]:
 
 def new_table(title: str) -> Table:
     """Return an empty table in the style of all of them, narrow enough for a terminal of 80 columns."""
-    return Table(title=title, show_lines=True, box=box.HORIZONTALS)
+    return Table(title=title, show_lines=True, box=box.HORIZONTALS, pad_edge=False)
 
 
 def answers_table(answers: Sequence[Row], title: str) -> Table:
