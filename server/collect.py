@@ -2,7 +2,7 @@
 
 import fcntl
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,12 +11,17 @@ from typing import Any
 from retrolux.device.designs import design
 from retrolux.device.errors import InstrumentBusy, LogUnreadable
 from retrolux.device.log import read_records
-from retrolux.device.measurement import REFERENCE
+from retrolux.device.measurement import REFERENCE, Exposure
 from retrolux.device.recording import Recorder
+from retrolux.models.design import Choice
+from retrolux.server.active import ACTIVE, Chosen, explained
 from retrolux.server.journal import Journal
 
 Report = Callable[[int, int], None]
 """Called with (readings done, readings in all) after each reading."""
+
+Tell = Callable[[Choice], None]
+"""Called with a setting that was chosen, before it is measured."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +31,7 @@ class Plan:
     Attributes
     ----------
     design : str
-        ``lhs``, ``sobol``, ``grid`` or ``box-behnken``.
+        One of :func:`~retrolux.device.designs.design`, or ``active``: each setting chosen when it is its turn.
     n : int
         Number of readings asked for.
     seed : int
@@ -57,6 +62,15 @@ class Plan:
     def points(self) -> list[tuple[float, ...]]:
         """Return the settings, in the order in which they are measured. Raises BadInput, LogUnreadable."""
         return self.schedule()[0]
+
+    @property
+    def active(self) -> bool:
+        """Whether settings are chosen one after the other, from the readings so far."""
+        return self.settings is None and self.design == ACTIVE
+
+    def size(self) -> int:
+        """Return the number of settings. Raises BadInput, LogUnreadable."""
+        return self.n if self.active else len(self.points())
 
     def schedule(self) -> tuple[list[tuple[float, ...]], list[float] | None]:
         """Return the settings and when each is measured, epoch seconds; None where one follows the other at once."""
@@ -91,17 +105,22 @@ def find_run(plan: Plan, journal: Journal) -> str | None:
     return same[-1] if same else None
 
 
-def done_points(log: Path, run: str) -> set[int]:
-    """Return the numbers of the run's settings that the log already holds."""
+def done_readings(log: Path, run: str) -> dict[int, dict[str, Any]]:
+    """Return the run's readings that the log already holds, by the numbers of their settings."""
     if not log.is_file():
-        return set()
-    return {int(r["i"]) for r in read_records(log) if r.get("run") == run and "i" in r}
+        return {}
+    return {int(r["i"]): r for r in read_records(log) if r.get("run") == run and "i" in r}
 
 
-def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report) -> Collected:
+def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report, tell: Tell | None = None) -> Collected:
     """Measure the plan's settings, skipping those that an interrupted run of the same plan has in the log.
 
     An interruption, whatever its kind, leaves the run open in the journal; the next call takes it up.
+
+    Parameters
+    ----------
+    tell : callable, optional
+        Called before each reading of an active design with its setting and why it is taken.
 
     Raises
     ------
@@ -112,14 +131,17 @@ def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report) ->
     DeviceError
         When the instrument or the log fails; the readings so far are on disk.
     """
-    points, times = plan.schedule()
+    schedule, total = (None if plan.active else plan.schedule()), plan.size()
     with _one_collection(Path(plan.log), journal):
         earlier = find_run(plan, journal)
         run = earlier or journal.started("collect", asdict(plan))
-        done = done_points(Path(plan.log), run) if earlier else set()
-        _measure_rest(points, times, done, recorder, run, report)
-        journal.finished(run, "collect", "finished", result={"readings": len(points)})
-    return Collected(run, len(points), len(done))
+        done = done_readings(Path(plan.log), run) if earlier else {}
+        if schedule is None:
+            _choose_rest(plan, done, recorder, run, report, tell)
+        else:
+            _measure_rest(*schedule, set(done), recorder, run, report)
+        journal.finished(run, "collect", "finished", result={"readings": total})
+    return Collected(run, total, len(done))
 
 
 @contextmanager
@@ -157,3 +179,17 @@ def _measure_rest(  # noqa: PLR0913, PLR0917 - what is planned, what is done, an
         recorder.measure(points[i], **extra)
         made += 1
         report(made, len(points))
+
+
+def _choose_rest(  # noqa: PLR0913, PLR0917 - as above
+    plan: Plan, done: Mapping[int, Mapping[str, Any]], recorder: Recorder, run: str, report: Report, tell: Tell | None
+) -> None:
+    exposure = Exposure(plan.gain, plan.atime, plan.astep)
+    chosen = Chosen(exposure, plan.seed, (done[i] for i in sorted(done)))
+    for i in range(len(done), plan.n):
+        choice = chosen.next()
+        if tell:
+            tell(choice)
+        extra: dict[str, Any] = {"run": run, "i": i, "why": explained(choice)}
+        chosen.see(recorder.measure(choice.inputs, **extra).to_record())
+        report(i + 1, plan.n)

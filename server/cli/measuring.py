@@ -1,7 +1,7 @@
 """``retrolux measure`` and ``retrolux collect``."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from rich.table import Table
 
 from retrolux.device.automatic import AUTO
 from retrolux.device.measurement import INPUTS, Exposure, Measurement
+from retrolux.models.design import Choice
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.collect import Collected, Plan, find_run, replayed
@@ -104,10 +105,11 @@ def _reading_table(reading: Measurement) -> Table:
 @click.option("-n", type=click.IntRange(1), default=100, show_default=True, help="Number of readings.")
 @click.option(
     "--design",
-    type=click.Choice(["lhs", "sobol", "grid", "box-behnken"]),
+    type=click.Choice(["lhs", "sobol", "grid", "box-behnken", "d-optimal", "active"]),
     default="lhs",
     show_default=True,
-    help="Which settings: Latin hypercube, Sobol', full grid or Box-Behnken.",
+    help="Which settings: Latin hypercube, Sobol', full grid, Box-Behnken, D-optimal, or each where the readings "
+    "so far say that the inverse will gain most.",
 )
 @click.option(
     "--settings",
@@ -159,11 +161,34 @@ def collect(
 
 def _collect(plan: Plan, lab: Laboratory) -> Collected:
     refuse_mixing(lab.log_path, plan.device)
-    points = plan.points()  # a design that cannot be is refused before the instrument is touched
+    total = plan.size()  # a design that cannot be is refused before the instrument is touched
     if find_run(plan, lab.journal):
         say("going on with the interrupted collection")
-    with progress_bar("measuring", len(points)) as update:
-        return run_collection(plan, lab.recorder, lab.journal, lambda made, _total: update(made))
+    with progress_bar("measuring", total) as update:
+        last = _Progress(update)
+        done = run_collection(plan, lab.recorder, lab.journal, last.measured, last.chose)
+    if last.choice is not None and not math.isnan(last.choice.after):
+        say(f"error of an inverse of these readings, by its own estimate: {last.choice.after:.4f} of full duty (RMS)")
+    return done
+
+
+class _Progress:
+    """What is shown while readings are made: how many, and of an active design which one and why."""
+
+    def __init__(self, update: Callable[..., None]) -> None:
+        self._update, self._made = update, 0
+        self._label: str | None = None
+        self.choice: Choice | None = None
+
+    def measured(self, made: int, _total: int) -> None:
+        self._made = made
+        self._update(made, self._label)
+
+    def chose(self, choice: Choice) -> None:
+        self.choice = choice
+        duties = " ".join(f"{name} {value:.2f}" for name, value in zip(INPUTS, choice.inputs, strict=True))
+        self._label = f"{duties}: {choice.learns}"
+        self._update(self._made, self._label)
 
 
 def replaying(config: Config, settings: Path | None, ambient: Path | None, seed: int) -> Config:
