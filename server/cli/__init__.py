@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": ("asking", "Which counts will these inputs give?"),
     "sample": ("asking", "Draw joint or conditional samples from a model."),
     "evaluate": ("evaluating", "Score the methods on readings they have not seen."),
+    "learn-curve": ("learning", "How many readings an inverse needs, by method and design."),
     "validate": ("validating", "Measure a fixed protocol; write a dated report that others can compare."),
     "compare": ("comparing", "Can two logs be told apart? A classifier two-sample test."),
     "serve": ("serve", "Answer over HTTP."),
@@ -41,7 +42,7 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"retrolux.server.cli.{COMMANDS[name][0]}")
-        command: click.Command = getattr(module, name)
+        command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
     def format_commands(self, _context: click.Context, formatter: click.HelpFormatter) -> None:
