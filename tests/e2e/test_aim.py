@@ -1,6 +1,6 @@
 """Does the closed loop meet targets, as the simulator knows and no reading says?
 
-``pytest -m slow tests/e2e/test_aim.py -s`` prints the table of models/README.md: 100 targets a line.
+``pytest -m "slow or study" tests/e2e/test_aim.py -s`` prints the table of models/README.md: 100 targets a line.
 """
 
 from collections.abc import Callable
@@ -162,7 +162,7 @@ def test_95_of_100_targets(
     assert (errors <= LIMIT).sum() >= 95
 
 
-@pytest.mark.slow
+@pytest.mark.study
 @pytest.mark.parametrize(
     ("name", "strategy", "backend", "method"),
     [

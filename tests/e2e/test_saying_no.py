@@ -1,6 +1,6 @@
 """Does the verdict "cannot be met" agree with the simulated light itself, whose true response is known?
 
-A thousand random targets, half of them attainable. ``pytest -m slow tests/e2e/test_saying_no.py -s`` prints the table.
+A thousand random targets, half of them attainable. ``pytest -m study tests/e2e/test_saying_no.py -s`` prints the table.
 """
 
 from collections.abc import Callable
@@ -181,7 +181,7 @@ def test_random_targets_are_told_apart(cases, capsys, method, known):
     assert feasible[far == 0].mean() >= 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.study
 @pytest.mark.parametrize("known", ["unknown", "known"])
 @pytest.mark.parametrize(
     ("method", "pick"),
