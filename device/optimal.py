@@ -38,15 +38,33 @@ def d_optimal(n: int, seed: int, inputs: int) -> Array:
     """
     rng = np.random.default_rng(seed)
     settings = _settings(rng, inputs)
+    return np.asarray(settings[chosen(settings, n, rng)])
+
+
+def chosen(settings: Array, n: int, rng: np.random.Generator, *, once: bool = False) -> list[int]:
+    """Return which settings make a D-optimal design, as indices; see :func:`d_optimal`.
+
+    Parameters
+    ----------
+    settings : ndarray, shape (n_rows, n_inputs)
+        To choose from.
+    n : int
+    rng : numpy.random.Generator
+        Chooses among equals.
+    once : bool
+        Whether each of them can be taken only once; then n is at most their number.
+    """
     rows = terms(settings)
-    spread, chosen = np.eye(rows.shape[1]) / WEAK, []
+    spread, left, found = np.eye(rows.shape[1]) / WEAK, np.ones(len(rows)), list[int]()
     for _ in range(n):
         lever = rows @ spread
         told = (lever * rows).sum(axis=1)
-        best = rng.choice(np.flatnonzero(told >= told.max() * (1 - 1e-9)))
+        worth = told * left
+        best = int(rng.choice(np.flatnonzero(worth >= worth.max() * (1 - 1e-9))))
         spread -= np.outer(lever[best], lever[best]) / (1 + told[best])
-        chosen.append(best)
-    return np.asarray(settings[chosen])
+        left[best] = 0 if once else 1
+        found.append(best)
+    return found
 
 
 def _settings(rng: np.random.Generator, inputs: int) -> Array:

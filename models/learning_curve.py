@@ -14,6 +14,7 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.method import Method
 from retrolux.models.model import Array
 from retrolux.models.state_space import StateSpace
+from retrolux.models.targets import check_names
 
 MARGIN = 0.05  # of an input, at either end: what lies there may be a step, and is another question
 QUESTIONS = 128
@@ -101,7 +102,11 @@ def inverse_error(model: Method, targets: Sequence[str], light: Light, *, net: b
 
 
 def light_of(model: Method, targets: Sequence[str], inputs: Array) -> Array:
-    """Return what a model thinks that the light alone makes of inputs, shape (n_rows, n_targets)."""
+    """Return what a model thinks that the light alone makes of inputs, shape (n_rows, n_targets).
+
+    Raises UnknownColumn for a target that is no part of it, such as one that was saturated nearly always.
+    """
+    check_names(targets, model.light.output_names)
     names, light = model.light.output_names, model.light.predict(inputs)
     if model.light is model:  # it predicts readings, the ambient light that there usually was among them
         light = light - model.world.ever().of(names).mean

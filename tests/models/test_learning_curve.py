@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrolux.models.ambient import Ambient
+from retrolux.models.errors import UnknownColumn
 from retrolux.models.learning_curve import Point, fitted, inverse_error, light_of, needed, questions
 from tests.models.conftest import OFFSET, SLOPES, TARGETS
 from tests.models.conftest import light as readings_of
@@ -88,3 +89,8 @@ def test_a_point_says_when_a_seed_failed() -> None:
     assert whole["median"] == 0.2
     assert whole["low"] == pytest.approx(0.12)
     assert whole["errors"] == [0.1, 0.3, 0.2]
+
+
+def test_a_target_that_the_model_lacks_is_named(data) -> None:
+    with pytest.raises(UnknownColumn, match="999nm"):
+        light_of(fitted("linear", data), ("445nm", "999nm"), np.full((1, 3), 0.5))
