@@ -1,6 +1,6 @@
 """How many readings an active design needs, on other units of the same design with PWM noise.
 
-The whole, about five minutes: ``pytest -m slow tests/e2e/test_designs.py -s``.
+The whole, about five minutes: ``pytest -m study tests/e2e/test_designs.py -s``.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def test_forty_active_readings_are_worth_a_hundred_of_a_latin_hypercube() -> Non
     assert np.median(needed) <= 40, needed
 
 
-@pytest.mark.slow
+@pytest.mark.study
 @pytest.mark.parametrize("net", [True, False], ids=["of the light alone", "in known ambient light"])
 @pytest.mark.parametrize("method", ["bayes", "linear"])
 def test_twenty_units(method: str, net: bool, capsys: pytest.CaptureFixture[str]) -> None:
