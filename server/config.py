@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from retrolux.device.measurement import Exposure
 from retrolux.device.settings import BACKENDS, InstrumentSettings
@@ -167,7 +168,17 @@ def load_config(named: Path | None = None) -> Config:
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(str(part) for part in first["loc"])
-        what = "there is no such entry" if first["type"] == "extra_forbidden" else first["msg"]
-        raise BadConfiguration(f"{path}: {entry}: {what}.", "Correct that entry; README.md lists all.") from error
+        raise BadConfiguration(
+            f"{path}: {entry}: {_in_words(first)}.", "Correct that entry; README.md lists all."
+        ) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise BadConfiguration(f"{path} cannot be read: {error}.", "Name a readable TOML file.") from error
+
+
+def _in_words(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return "there is no such entry"
+    if error["type"] == "string_pattern_mismatch":
+        names = error["ctx"]["pattern"].strip("^()$").split("|")
+        return f"{error['input']!r} is not one of {', '.join(names)}"
+    return error["msg"]

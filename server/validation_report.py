@@ -135,12 +135,14 @@ def write_report(folder: Path, models: Models | None = None) -> dict[str, Any]:
 def read_report(folder: Path) -> dict[str, Any]:
     """Return a folder's ``report.json``. Raises BadReport."""
     path = folder / "report.json"
+    if not path.is_file():
+        raise BadReport(f"{folder} holds no report.json.", "Name the folder that retrolux validate wrote.")
     try:
         document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         kind, schema = document["kind"], document["schema"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadReport(
-            f"{path} is no validation's report: {error!r}.",
+            f"{path} is no validation's report.",
             "Make it anew from the log: retrolux validate --report FOLDER.",
         ) from error
     if (kind, schema) != (KIND, SCHEMA):

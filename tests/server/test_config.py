@@ -1,5 +1,6 @@
 """Where the configuration is found and what it makes of the instrument."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,17 @@ def test_a_value_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "retrolux.toml").write_text(text)
     with pytest.raises(BadConfiguration, match=r"retrolux\.toml"):
         load_config(tmp_path / "retrolux.toml")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ('[light]\nbackend = "foo"', "light.backend: 'foo' is not one of auto, blinka, gpiozero, sysfs, pca9685."),
+        ('[sensor]\nsync = "pink"', "sensor.sync: 'pink' is not one of red, green, blue."),
+    ],
+)
+def test_a_name_that_is_none_is_answered_with_those_that_are(tmp_path: Path, entry: str, said: str) -> None:
+    path = tmp_path / "retrolux.toml"
+    path.write_text(entry)
+    with pytest.raises(BadConfiguration, match=re.escape(said)):
+        load_config(path)
