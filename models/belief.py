@@ -43,8 +43,12 @@ class Belief:
     @classmethod
     def after(cls, state: StateSpace, data: Dataset) -> "Belief":
         """Return the belief after these readings, in their order; a saturated output is taken to have told nothing."""
-        belief, rows = cls.before(state), data.select(state.names)
-        for i, seconds in enumerate(waits(rows)):
+        return cls.before(state).continued(data, 0)
+
+    def continued(self, data: Dataset, first: int) -> "Belief":
+        """Return the belief after the readings from this one on, counted from 0; it is of those before."""
+        belief, rows = self, data.select(self.state.names)
+        for i, seconds in list(enumerate(waits(rows)))[first:]:
             later = belief if i == 0 else belief.later(float(seconds))
             belief = later.having_read(rows.inputs[i], ~rows.saturated[i])
         return belief

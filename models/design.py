@@ -82,7 +82,8 @@ class ActiveDesign:
         self.targets = None if targets is None else tuple(targets)
         self.ceiling = ceiling
         self.candidates = candidates(len(self.input_names), seed)
-        self._learnt: tuple[int, StateSpace] | None = None
+        self._learnt: tuple[str, StateSpace] | None = None
+        self._believed: tuple[Dataset, Belief] | None = None
 
     @property
     def opening(self) -> Array:
@@ -107,8 +108,18 @@ class ActiveDesign:
         if data is None or n < len(opening):
             return Choice(tuple(opening[n].tolist()), "a first impression", np.nan, np.nan)
         chosen = data.select(self.targets or usual_targets(data))
-        belief = Belief.after(self._state(chosen), chosen)
+        belief = self._belief(self._state(chosen), chosen)
         return _best(belief.later(_usual_wait(chosen)), self.candidates, self.input_names, self.ceiling)
+
+    def _belief(self, state: StateSpace, data: Dataset) -> Belief:
+        """Return the belief after these readings; where it is known after the first of them, from there on."""
+        known = self._believed
+        if known is not None and known[1].state is state and _goes_on(data, known[0]):
+            belief = known[1].continued(data, len(known[0]))
+        else:
+            belief = Belief.after(state, data)
+        self._believed = data, belief
+        return belief
 
     def _state(self, data: Dataset) -> StateSpace:
         """Return gains and noise, learnt anew at fixed numbers of readings, so that the choice depends on these alone.
@@ -118,9 +129,15 @@ class ActiveDesign:
         last = len(self.opening)
         while (following := max(last + 1, int(last * GROWTH))) <= len(data):
             last = following
-        if self._learnt is None or self._learnt[0] != last:
-            self._learnt = last, StateSpace.learn(data.take(np.arange(max(0, last - LATEST), last)))
+        first = data.take(np.arange(last))
+        if self._learnt is None or self._learnt[0] != first.hash:
+            self._learnt = first.hash, StateSpace.learn(first.take(np.arange(max(0, last - LATEST), last)))
         return self._learnt[1]
+
+
+def _goes_on(data: Dataset, before: Dataset) -> bool:
+    """Return whether readings begin with these."""
+    return len(data) >= len(before) and data.take(np.arange(len(before))).hash == before.hash
 
 
 def usual_targets(data: Dataset) -> tuple[str, ...]:

@@ -118,6 +118,16 @@ def test_the_same_readings_lead_to_the_same_choice_in_another_process(thirty) ->
         assert ActiveDesign("RGB", ceiling=63000.0).choose(data.take(np.arange(n))) == choices[n]
 
 
+def test_what_is_kept_from_one_choice_to_the_next_changes_none(thirty) -> None:
+    """Other readings than those before, fewer of them, or the same again."""
+    choices, data = thirty
+    design = ActiveDesign("RGB", ceiling=63000.0)
+    for n in (12, 13, 29, 13, 13, 12):
+        assert design.choose(data.take(np.arange(n))) == choices[n]
+    other = instrument(data.inputs[:13], seed=5)
+    assert design.choose(other) == ActiveDesign("RGB", ceiling=63000.0).choose(other)
+
+
 def test_a_drifting_ambient_light_is_looked_at_more_often() -> None:
     def looks(rate: float) -> int:
         state = StateSpace.learn(instrument(np.random.default_rng(1).random((40, 3)) * 0.95))
