@@ -1,6 +1,6 @@
 """How many readings an active design needs, on other units of the same design with PWM noise.
 
-The whole, about five minutes: ``pytest -m study tests/e2e/test_designs.py -s``.
+The whole, a quarter of an hour: ``pytest -m study tests/e2e/test_designs.py -s``.
 """
 
 from collections.abc import Sequence
@@ -45,5 +45,5 @@ def test_twenty_units(method: str, net: bool, capsys: pytest.CaptureFixture[str]
             f"\n{method}, net {net}: 100 of lhs leave {left:.5f}",
             {d: np.round(q, 1).tolist() for d, q in middle.items()},
         )
-    if net:
+    if net or method == "bayes":  # a line has no bend: where that is all that counts, even readings serve it best
         assert middle["active"][1] <= 40
