@@ -8,6 +8,8 @@ from scipy.optimize import lsq_linear
 from sklearn.covariance import ledoit_wolf
 
 from retrolux.models.conditional import bounded
+from retrolux.models.cut_normal import CutNormal
+from retrolux.models.derivatives import moving
 from retrolux.models.model import Array, Posterior
 from retrolux.models.regression import Regression, student
 
@@ -94,11 +96,50 @@ def solve_within_bounds(line: Regression, targets: Array, seen: Array, *, wish: 
     return bounded(replace(posterior, mean=best))
 
 
+def draw_within_bounds(line: Regression, target: Array, seen: Array, n: int, seed: int) -> Array:
+    """Return draws of the inputs in [0, 1] that give a target within the scatter, all alike beforehand.
+
+    Those of the normal distribution that :func:`solve_within_bounds` has the maximum of, cut to the bounds; of a target
+    out of reach they lie where it is nearest. Shape (n, n_inputs).
+    """
+    design, wanted = _whitened(line, target[None], seen)
+    covariance = np.linalg.inv(design.T @ design)
+    posterior = CutNormal(covariance @ design.T @ wanted[0], covariance)
+    return posterior.draw(n, np.random.default_rng(seed))
+
+
+def derivative_within_bounds(line: Regression, target: Array, inputs: Array, seen: Array) -> Array:
+    """Return how the answer of :func:`solve_within_bounds` moves with its target, shape (n_inputs, n_outputs).
+
+    Inputs at 0 or 1 are held there, and the others follow by the same least squares.
+
+    Parameters
+    ----------
+    target : ndarray, shape (n_outputs,)
+    inputs : ndarray, shape (n_inputs,)
+        The answer.
+    """
+    n, free = len(target), moving(inputs)
+    design, wanted = _whitened(line, target[None], seen)
+    unit = np.diag(1 / np.sqrt(np.diag(line.covariance)))
+    factor: Array = np.linalg.inv(np.linalg.cholesky(unit @ line.covariance @ unit)) @ unit
+    if ((design @ inputs - wanted[0]) ** 2).sum() > stats.chi2.ppf(_EXPLAINED, n):  # the nearest in counts
+        design, factor = np.vstack([line.slopes.T, _hold(line, seen)]), np.eye(n)
+    out = np.zeros((len(inputs), n))
+    out[free] = np.linalg.pinv(design[:, free])[:, :n] @ factor
+    return out
+
+
 def _nearest(line: Regression, target: Array, seen: Array) -> Array:
     """Return the inputs within bounds that come nearest in counts; what they leave open stays amid the readings."""
-    held = 1e-6 * np.abs(line.slopes).max() * np.eye(seen.shape[1])
+    held = _hold(line, seen)
     wanted = np.concatenate([target - line.intercept, held @ seen.mean(axis=0)])
     return np.asarray(lsq_linear(np.vstack([line.slopes.T, held]), wanted, bounds=(0, 1), method="bvls").x)
+
+
+def _hold(line: Regression, seen: Array) -> Array:
+    """Return the weight that holds what a target leaves open: next to nothing beside the outputs' own."""
+    return np.asarray(1e-6 * np.abs(line.slopes).max() * np.eye(seen.shape[1]))
 
 
 def _whitened(line: Regression, targets: Array, seen: Array) -> tuple[Array, Array]:

@@ -11,13 +11,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from retrolux.models import readings, storage, verdict
+from retrolux.models import branches, derivatives, readings, storage, verdict
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
 from retrolux.models.dataset import Dataset
+from retrolux.models.derivatives import Sensitivity
 from retrolux.models.errors import BadData, BadTarget, ModelUnreadable, NotFitted
 from retrolux.models.model import Array, Model, Posterior, Progress
 from retrolux.models.setting import Setting
+from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
 from retrolux.models.state_space import StateSpace
 from retrolux.models.targets import check_array, check_names, check_target
@@ -40,6 +42,8 @@ class Method(Model):
     fit_class: ClassVar[type[Fit]]
     spare: ClassVar[int] = 2
     """Readings needed beyond the number of given columns."""
+    straight: ClassVar[bool] = False
+    """Whether outputs are a straight line of the inputs, or nearly one."""
     libraries: ClassVar[Names] = ()
     """Packages, beside those that all methods use, whose versions a saved model records."""
 
@@ -113,11 +117,58 @@ class Method(Model):
             predicted[:, self.data.columns(group)] = self._conditional(self.input_names, group).mean(rows)
         return predicted
 
+    def derivative(self, inputs: Array) -> Array:
+        """Return d(outputs)/d(inputs) at one point; see :meth:`Model.derivative`. Raises BadTarget, NoDerivative."""
+        (point,) = check_array(np.asarray(inputs, dtype=np.float64)[None], len(self.data.input_names), "inputs")
+        out = np.empty((len(self.output_names), len(point)))
+        for group in readings.groups(self.data):
+            out[self.data.columns(group)] = self._conditional(self.input_names, group).derivative(point)
+        return out
+
+    def sensitivity(self, solution: Solution, *, ambient: Ambient | None = None) -> Sensitivity:
+        """Return how an answer moves with its target; see :meth:`Model.sensitivity`. Raises NoDerivative, NotFitted."""
+        if ambient is None:
+            return self._sensitivity(solution, np.zeros(len(self.output_names)))
+        return self.light._sensitivity(solution, ambient.of(self.light.output_names).mean)
+
+    def _sensitivity(self, solution: Solution, offset: Array) -> Sensitivity:
+        names, values = check_target(solution.target, self.data.output_names)
+        inputs, columns = np.array(list(solution.inputs.values())), self.data.columns(names)
+        if solution.solutions or solution.weight < 1:
+            slopes = self.derivative(inputs)[columns]
+            nearest = derivatives.least_move(slopes, inputs, self.noise(names))
+            return Sensitivity.named(nearest, self.input_names, names, derivatives.NEAREST)
+        return Sensitivity.named(
+            self._moves(names, values - offset[columns], inputs), self.input_names, names, self.moves_of
+        )
+
+    moves_of: ClassVar[str] = derivatives.ANSWER
+    """What :meth:`sensitivity` tells the derivative of, where there is one answer."""
+
+    def _moves(self, names: Names, values: Array, inputs: Array) -> Array:
+        """Return d(inputs)/d(target) of the answer, shape (n_inputs, n_targets)."""
+        conditional = self._conditional(names, self.input_names)
+        return derivatives.held_at_the_ends(conditional.derivative(values), inputs)
+
+    def noise(self, names: Sequence[str]) -> Array:
+        """Return the standard deviation of readings about the predictions; see :meth:`Model.noise`."""
+        return np.sqrt(np.diag(self._residual_covariance(self.data.columns(names))))
+
     def recover(self, names: Sequence[str], targets: Array, *, samples: int = 500, seed: int = 0) -> Posterior:
         """Return the inputs for many targets; see :meth:`Model.recover`. Raises BadTarget, UnknownColumn, BadData."""
         ordered = self._ordered(names)
         rows = check_array(targets, len(names), "targets")[:, [list(names).index(name) for name in ordered]]
-        return self._recover(ordered, rows, samples, seed)
+        found = self._recover(ordered, rows, samples, seed)
+        return self._unmixed(ordered, rows, found, samples, seed) if self._bends(ordered) else found
+
+    def _unmixed(self, names: Names, rows: Array, found: Posterior, samples: int, seed: int) -> Posterior:
+        """Return the posterior with the likeliest answer wherever a mean is vague and does not give the target."""
+        missed = (self.predict(found.mean)[:, self.data.columns(names)] - rows) / self.noise(names)
+        mixed = (np.abs(missed).max(axis=1) > branches.MISSED) & (found.std.max(axis=1) > branches.WIDE / 2)
+        every = found.rows()
+        for i in np.flatnonzero(mixed):
+            every[i] = self._parts(names, rows[i], every[i], samples, seed)[0].posterior
+        return Posterior.of_rows(every)
 
     def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:
         return bounded(self._conditional(names, self.input_names).posterior(rows, samples=samples, seed=seed))
@@ -150,7 +201,42 @@ class Method(Model):
         return _asked(found, dict(zip(names, values.tolist(), strict=True)))
 
     def _invert(self, names: Names, values: Array, samples: int, seed: int, setting: Setting | None) -> Solution:
-        return self._solution(names, values, self._recover(names, values[None], samples, seed), setting)
+        posterior = self._recover(names, values[None], samples, seed)
+        return self._answered(names, values, posterior, samples, seed, setting)
+
+    def _answered(  # noqa: PLR0913 - a question and its answer
+        self, names: Names, values: Array, posterior: Posterior, samples: int, seed: int, setting: Setting | None
+    ) -> Solution:
+        """Return the method's own answer, or the likeliest of several with the others beside it."""
+        if not (posterior.std.max() > branches.WIDE or self._bends(names)):
+            return self._solution(names, values, posterior, setting)
+        if unexplained := self._unexplained(names):
+            return branches.unexplained(self._solution(names, values, posterior, setting), unexplained)
+        parts = self._parts(names, values, posterior, samples, seed)
+        found = [replace(self._solution(names, values, p.posterior, setting), weight=p.weight) for p in parts]
+        return branches.assembled(found)
+
+    def _parts(self, names: Names, values: Array, own: Posterior, samples: int, seed: int) -> list[branches.Part]:
+        draws = self._possible(names, values, samples, seed)
+        return branches.parts(draws, own, Wish(self, names, values))
+
+    def _unexplained(self, names: Names) -> list[str]:
+        """Return the outputs of which a straight line explains less than half; none where the method can bend."""
+        if not self.straight:
+            return []
+        outputs = self.data.outputs[:, self.data.columns(names)]
+        left = outputs - self.predict(self.data.inputs)[:, self.data.columns(names)]
+        return [name for name, rest, whole in zip(names, left.var(axis=0), outputs.var(axis=0)) if rest > whole / 2]
+
+    def _bends(self, names: Names) -> bool:  # noqa: ARG002 - whatever is asked
+        """Return whether outputs may be the same at inputs that lie apart, so that a question may have two answers."""
+        return False
+
+    def _possible(self, names: Names, values: Array, samples: int, seed: int) -> Array:
+        """Return draws of the inputs that may give the target, within [0, 1], shape (n_draws, n_inputs)."""
+        return branches.within(
+            self._conditional(names, self.input_names).draw(np.tile(values, (samples, 1)), seed=seed)
+        )
 
     def _solution(
         self,

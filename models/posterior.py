@@ -1,6 +1,6 @@
 """Inputs recovered from many targets, and the arrays they are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,6 +28,18 @@ class Posterior:
     std: Array
     low: Array
     high: Array
+
+    def rows(self) -> list["Posterior"]:
+        """Return the posterior of each target, one row each."""
+        return [
+            Posterior(self.mean[i, None], self.std[i, None], self.low[i, None], self.high[i, None])
+            for i in range(len(self.mean))
+        ]
+
+    @classmethod
+    def of_rows(cls, rows: Sequence["Posterior"]) -> "Posterior":
+        """Return posteriors of several targets as one."""
+        return cls(*(np.vstack([getattr(row, part) for row in rows]) for part in ("mean", "std", "low", "high")))
 
     def widened(self, variance: Array) -> "Posterior":
         """Return the posterior of what varies by this much more, shape (n_targets, n_inputs), within [0, 1]."""
