@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy import stats
 
-from retrolux.models import readings
+from retrolux.models import answering, readings
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import TAIL, Conditional, Fit, Resampled, summarise
 from retrolux.models.dataset import Dataset
@@ -93,7 +93,7 @@ class BayesModel(Method):
     def sensitivity(self, solution: Solution, *, ambient: Ambient | None = None) -> Sensitivity:
         """Return how an answer moves with its target; see :meth:`Model.sensitivity`."""
         asked = self if ambient is None else self._under(ambient.of(self.output_names))
-        return asked._sensitivity(solution, np.zeros(len(self.output_names)))
+        return answering.sensitivity(asked, solution, np.zeros(len(self.output_names)))
 
     def _under(self, ambient: Ambient) -> Self:
         """Return this model for ambient light that is known."""

@@ -35,9 +35,11 @@ TWO_HUMPED = 0.5  # Sarle's coefficient: a normal distribution has 1/3, a unifor
 LEAST = 0.05  # share of the draws that a branch has at least
 DRAWS = 400  # that are looked at: silhouettes take the square of their number
 CANDIDATES = 6
+SAME = 1e-9  # of an input
 PINNED = 1e6  # weight of a point that k-means is to keep where it is
 
 Labels = NDArray[np.intp]
+
 
 class Target(Protocol):
     """What inputs are to give; see :class:`~retrolux.models.settling.Wish`."""
@@ -92,11 +94,12 @@ def _parts(looked_at: Array, own: Posterior, target: Target) -> list[Part]:
     if len(branches) == 1 and not _wide(looked_at):
         return [Part(own, 1.0)]
     if len(branches) == 1:
-        points = _apart(_covering(looked_at, own.mean[0], target), looked_at, target)
+        points = _apart(_answers(_covering(looked_at, own.mean[0], target), target), looked_at)
         return _judged(points, looked_at, own, target)
-    found = [point for b in branches for point in _representatives(b, target)]
-    points = _apart(found[:MOST], looked_at, target)
-    return _shared(points, [label[_about(looked_at, p[None])[1][0]] for p in points], looked_at)
+    found = [(point, i) for i, b in enumerate(branches) for point in _representatives(b, target)][:MOST]
+    points = _apart([point for point, _ in found], np.concatenate(branches))
+    kept = [i for point, i in found if any(point is p for p in points)]
+    return _shared(points, kept, np.concatenate([branches[i] for i in sorted(set(kept))]), own)
 
 
 def assembled(found: Sequence[Solution]) -> Solution:
@@ -176,9 +179,7 @@ def _covering(draws: Array, middle: Array, target: Target) -> list[Array]:
     own = target.settled(np.vstack([middle, _nearest(draws, middle)]))
     table = np.vstack([own, draws])
     weight = np.concatenate([[PINNED], np.ones(len(draws))])
-    tried = []
-    for k in _numbers(draws, 3):
-        tried.append(KMeans(k, n_init=2, random_state=0).fit(table, sample_weight=weight).labels_)
+    tried = [KMeans(k, n_init=2, random_state=0).fit(table, sample_weight=weight).labels_ for k in _numbers(draws, 3)]
     cells = _best(tried, table)
     others = [i for i in np.argsort(-np.bincount(cells), kind="stable") if i != cells[0]]
     return [own, *(target.settled(_nearest(draws, table[cells == i].mean(axis=0))) for i in others)]
@@ -189,16 +190,15 @@ def _nearest(draws: Array, point: Array) -> Array:
     return np.asarray(draws[order[:CANDIDATES]])
 
 
-def _about(draws: Array, points: Array) -> tuple[Array, Labels]:
-    """Return each draw's distances to points, shape (n_draws, n_points), and the draw next to each point."""
-    distance = cdist(draws, points)
-    return distance, np.asarray(distance.argmin(axis=0), dtype=np.intp)
-
-
-def _apart(points: Sequence[Array], draws: Array, target: Target) -> list[Array]:
-    """Return the answers among points that lie farther apart than the draws about them are, those that came first."""
+def _answers(points: Sequence[Array], target: Target) -> list[Array]:
+    """Return the points that give the target, or all where none does: draws that touch may have others between."""
     missed = target.missed(np.array(points))
-    kept = [point for point, m in zip(points, missed, strict=True) if m <= max(MISSED, 2 * missed.min())]
+    return [point for point, m in zip(points, missed, strict=True) if m <= max(MISSED, 2 * missed.min())]
+
+
+def _apart(points: Sequence[Array], draws: Array) -> list[Array]:
+    """Return the points that lie farther apart than the draws about them are, those that came first."""
+    kept = list(points)
     while True:
         at = np.array(kept)
         distance = cdist(draws, at)
@@ -220,9 +220,7 @@ def _judged(points: Sequence[Array], draws: Array, own: Posterior, target: Targe
         for j in range(i):
             joined[i, j] = _between(points[i], points[j], target)
     branch = connected_components(joined, directed=False)[1]
-    if branch.max() > 0:
-        return _shared(points, branch.tolist(), draws)
-    return [replace(part, posterior=replace(own, mean=part.posterior.mean)) for part in _shared(points, branch, draws)]
+    return _shared(points, branch.tolist(), draws, own)
 
 
 def _between(one: Array, other: Array, target: Target) -> bool:
@@ -233,13 +231,27 @@ def _between(one: Array, other: Array, target: Target) -> bool:
     return bool(near and target.missed(found[None])[0] < MISSED)
 
 
-def _shared(points: Sequence[Array], branch: Sequence[int], draws: Array) -> list[Part]:
+def _shared(points: Sequence[Array], branch: Sequence[int], draws: Array, own: Posterior) -> list[Part]:
     """Return answers with their shares of the draws and the spread of their branches, the likeliest branch first."""
     nearest = cdist(draws, np.array(points)).argmin(axis=1)
     shares = np.bincount(nearest, minlength=len(points)) / len(draws)
     of_draw = np.asarray(branch)[nearest]
+    one = len(set(branch)) == 1
     found = []
     for point, mine, share in zip(points, branch, shares, strict=True):
-        spread = summarise(draws[of_draw == mine][None])
-        found.append((-float((of_draw == mine).mean()), Part(replace(spread, mean=point[None]), float(share))))
+        spread = own if one else _spread(draws[of_draw == mine], own)
+        found.append((-float((of_draw == mine).mean()), Part(_about(point, spread), float(share))))
     return [part for _, part in sorted(found, key=lambda pair: pair[0])]
+
+
+def _spread(draws: Array, own: Posterior) -> Posterior:
+    """Return the spread of a branch; of an input that all its draws have at an end, the method's own."""
+    found = summarise(draws[None])
+    middle = found.mean[0]
+    known = (middle > SAME) & (middle < 1 - SAME)
+    return Posterior(*(np.where(known, f, o) for f, o in zip(found.parts, own.parts, strict=True)))
+
+
+def _about(point: Array, spread: Posterior) -> Posterior:
+    """Return the posterior of a branch at one of its points, which its interval holds."""
+    return Posterior(point[None], spread.std, np.minimum(spread.low, point), np.maximum(spread.high, point))

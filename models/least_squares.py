@@ -86,9 +86,10 @@ def solve_within_bounds(line: Regression, targets: Array, seen: Array, *, wish: 
     outside = ((free < 0) | (free > 1)).any(axis=1)
     best = free.copy()
     for i in np.flatnonzero(outside):
-        weighed = lsq_linear(design, wanted[i], bounds=(0, 1), method="bvls")
-        unexplained = 2 * weighed.cost > stats.chi2.ppf(_EXPLAINED, targets.shape[1])
-        best[i] = _nearest(line, targets[i], seen) if wish and unexplained else weighed.x
+        if wish and _unexplained(design, wanted[i], targets.shape[1]):
+            best[i] = _nearest(line, targets[i], seen)
+        else:
+            best[i] = lsq_linear(design, wanted[i], bounds=(0, 1), method="bvls").x
     held = np.diag(_unit(seen) ** -2.0) if targets.shape[1] < seen.shape[1] else 0.0
     spread = np.diag(np.linalg.inv(precision + held))
     variance: Array = np.outer((1 + line.leverage(best)) * _estimated(line), spread)
@@ -103,7 +104,7 @@ def draw_within_bounds(line: Regression, target: Array, seen: Array, n: int, see
     out of reach they lie where it is nearest. Shape (n, n_inputs).
     """
     design, wanted = _whitened(line, target[None], seen)
-    covariance = np.linalg.inv(design.T @ design)
+    covariance = np.asarray(np.linalg.inv(design.T @ design), dtype=np.float64)
     posterior = CutNormal(covariance @ design.T @ wanted[0], covariance)
     return posterior.draw(n, np.random.default_rng(seed))
 
@@ -123,11 +124,17 @@ def derivative_within_bounds(line: Regression, target: Array, inputs: Array, see
     design, wanted = _whitened(line, target[None], seen)
     unit = np.diag(1 / np.sqrt(np.diag(line.covariance)))
     factor: Array = np.linalg.inv(np.linalg.cholesky(unit @ line.covariance @ unit)) @ unit
-    if ((design @ inputs - wanted[0]) ** 2).sum() > stats.chi2.ppf(_EXPLAINED, n):  # the nearest in counts
+    if not free.all() and _unexplained(design, wanted[0], n):  # then the answer is the nearest in counts
         design, factor = np.vstack([line.slopes.T, _hold(line, seen)]), np.eye(n)
     out = np.zeros((len(inputs), n))
     out[free] = np.linalg.pinv(design[:, free])[:, :n] @ factor
     return out
+
+
+def _unexplained(design: Array, wanted: Array, n_outputs: int) -> bool:
+    """Return whether no inputs within the bounds explain a target."""
+    weighed = lsq_linear(design, wanted, bounds=(0, 1), method="bvls")
+    return bool(2 * weighed.cost > stats.chi2.ppf(_EXPLAINED, n_outputs))
 
 
 def _nearest(line: Regression, target: Array, seen: Array) -> Array:

@@ -2,12 +2,13 @@
 
 from typing import ClassVar
 
-from retrolux.models import least_squares, readings
+from retrolux.models import answering, least_squares, readings
 from retrolux.models.conditional import Conditional, Fit, Resampled
 from retrolux.models.method import Method, Names
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.regression import Regression
 from retrolux.models.setting import Setting
+from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
 
 
@@ -48,7 +49,7 @@ class LinearModel(Method):
         """Return inputs that give the target, or come nearest to it in counts."""
         line = self._line(self.input_names, names)
         posterior = least_squares.solve_within_bounds(line, values[None], self.data.inputs, wish=True)
-        return self._answered(names, values, posterior, samples, seed, setting)
+        return answering.answered(Wish(self, names, values), posterior, samples, seed, setting)
 
     def _possible(self, names: Names, values: Array, samples: int, seed: int) -> Array:
         line = self._line(self.input_names, names)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from retrolux.models import branches, derivatives, readings, storage, verdict
+from retrolux.models import answering, branches, derivatives, readings, storage, verdict
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
 from retrolux.models.dataset import Dataset
@@ -128,19 +128,8 @@ class Method(Model):
     def sensitivity(self, solution: Solution, *, ambient: Ambient | None = None) -> Sensitivity:
         """Return how an answer moves with its target; see :meth:`Model.sensitivity`. Raises NoDerivative, NotFitted."""
         if ambient is None:
-            return self._sensitivity(solution, np.zeros(len(self.output_names)))
-        return self.light._sensitivity(solution, ambient.of(self.light.output_names).mean)
-
-    def _sensitivity(self, solution: Solution, offset: Array) -> Sensitivity:
-        names, values = check_target(solution.target, self.data.output_names)
-        inputs, columns = np.array(list(solution.inputs.values())), self.data.columns(names)
-        if solution.solutions or solution.weight < 1:
-            slopes = self.derivative(inputs)[columns]
-            nearest = derivatives.least_move(slopes, inputs, self.noise(names))
-            return Sensitivity.named(nearest, self.input_names, names, derivatives.NEAREST)
-        return Sensitivity.named(
-            self._moves(names, values - offset[columns], inputs), self.input_names, names, self.moves_of
-        )
+            return answering.sensitivity(self, solution, np.zeros(len(self.output_names)))
+        return answering.sensitivity(self.light, solution, ambient.of(self.light.output_names).mean)
 
     moves_of: ClassVar[str] = derivatives.ANSWER
     """What :meth:`sensitivity` tells the derivative of, where there is one answer."""
@@ -159,16 +148,7 @@ class Method(Model):
         ordered = self._ordered(names)
         rows = check_array(targets, len(names), "targets")[:, [list(names).index(name) for name in ordered]]
         found = self._recover(ordered, rows, samples, seed)
-        return self._unmixed(ordered, rows, found, samples, seed) if self._bends(ordered) else found
-
-    def _unmixed(self, names: Names, rows: Array, found: Posterior, samples: int, seed: int) -> Posterior:
-        """Return the posterior with the likeliest answer wherever a mean is vague and does not give the target."""
-        missed = (self.predict(found.mean)[:, self.data.columns(names)] - rows) / self.noise(names)
-        mixed = (np.abs(missed).max(axis=1) > branches.MISSED) & (found.std.max(axis=1) > branches.WIDE / 2)
-        every = found.rows()
-        for i in np.flatnonzero(mixed):
-            every[i] = self._parts(names, rows[i], every[i], samples, seed)[0].posterior
-        return Posterior.of_rows(every)
+        return answering.unmixed(self, ordered, rows, found, samples) if self._bends(ordered) else found
 
     def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:
         return bounded(self._conditional(names, self.input_names).posterior(rows, samples=samples, seed=seed))
@@ -202,31 +182,7 @@ class Method(Model):
 
     def _invert(self, names: Names, values: Array, samples: int, seed: int, setting: Setting | None) -> Solution:
         posterior = self._recover(names, values[None], samples, seed)
-        return self._answered(names, values, posterior, samples, seed, setting)
-
-    def _answered(  # noqa: PLR0913 - a question and its answer
-        self, names: Names, values: Array, posterior: Posterior, samples: int, seed: int, setting: Setting | None
-    ) -> Solution:
-        """Return the method's own answer, or the likeliest of several with the others beside it."""
-        if not (posterior.std.max() > branches.WIDE or self._bends(names)):
-            return self._solution(names, values, posterior, setting)
-        if unexplained := self._unexplained(names):
-            return branches.unexplained(self._solution(names, values, posterior, setting), unexplained)
-        parts = self._parts(names, values, posterior, samples, seed)
-        found = [replace(self._solution(names, values, p.posterior, setting), weight=p.weight) for p in parts]
-        return branches.assembled(found)
-
-    def _parts(self, names: Names, values: Array, own: Posterior, samples: int, seed: int) -> list[branches.Part]:
-        draws = self._possible(names, values, samples, seed)
-        return branches.parts(draws, own, Wish(self, names, values))
-
-    def _unexplained(self, names: Names) -> list[str]:
-        """Return the outputs of which a straight line explains less than half; none where the method can bend."""
-        if not self.straight:
-            return []
-        outputs = self.data.outputs[:, self.data.columns(names)]
-        left = outputs - self.predict(self.data.inputs)[:, self.data.columns(names)]
-        return [name for name, rest, whole in zip(names, left.var(axis=0), outputs.var(axis=0)) if rest > whole / 2]
+        return answering.answered(Wish(self, names, values), posterior, samples, seed, setting)
 
     def _bends(self, names: Names) -> bool:  # noqa: ARG002 - whatever is asked
         """Return whether outputs may be the same at inputs that lie apart, so that a question may have two answers."""

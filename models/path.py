@@ -1,8 +1,8 @@
 """From inputs whose outputs are known, continuously to inputs that give a target.
 
 Where outputs y change as the target asks, inputs follow ``dx = J⁺(x) dy`` with J = dy/dx and J⁺ its pseudo-inverse: of
-all moves that give dy the shortest, or with more outputs than inputs the best in units of their scatter. Integrated from
-a known pair this leads along one branch of answers, and to no other (Kitchin, *Digital Discovery* 2025, 4, 1856,
+all moves that give dy the shortest, or with more outputs than inputs the best in units of their scatter. Integrated
+from a known pair this leads along one branch of answers, and to no other (Kitchin, *Digital Discovery* 2025, 4, 1856,
 introduction; Allgower & Georg, *Introduction to Numerical Continuation Methods*, 2003).
 """
 
@@ -22,7 +22,8 @@ SINGULAR = 0.01
 """Share of its value at the start below which the least singular value of J ends a path."""
 
 FLAT = 1e-9  # of the largest singular value: nothing to start with
-STEPS = 20  # rows of the path after the first
+ROWS = 10  # of a whole path after the first
+LONGEST = 0.05  # step of the integration: none jumps over a bend
 TOLERANCE = 1e-8
 TEN_MILLIONTH = 1e-7  # of an input: nearer to 0 or 1 is there
 
@@ -113,6 +114,7 @@ def follow(
     fractions, found, stopped = way.walk(start, model.input_names)
     offset = known - model.predict(start[None])[0, columns]
     reached = model.predict(found)[:, columns] + offset
+    stopped = stopped or _missed(names, reached[-1] - values, model.noise(names))
     return Path(model.method, dict(target), model.input_names, names, fractions, found, reached, stopped)
 
 
@@ -144,10 +146,10 @@ class _Way:
         events.append(_ending(lambda _, x: float(self._singular_values(x)[-1] - SINGULAR * values[-1])))
         found = solve_ivp(
             lambda _, x: self.slope(x), (0, 1), start, rtol=TOLERANCE, atol=TOLERANCE,
-            max_step=1 / STEPS, events=events, dense_output=True,
+            max_step=LONGEST, events=events, dense_output=True,
         )  # fmt: skip
         end = float(found.t[-1])
-        fractions = np.append(np.arange(0, end * STEPS - TOLERANCE) / STEPS, end)
+        fractions = np.append(np.arange(0, end * ROWS - TOLERANCE) / ROWS, end)
         inputs = np.clip(found.sol(fractions).T, 0, 1)
         return fractions, inputs, self._why(found, names, end)
 
@@ -190,8 +192,20 @@ def _ending(event: Callable[[float, Array], float]) -> Callable[[float, Array], 
 def _words(end: tuple[str, float] | None, fraction: float) -> str:
     where = f"The path ends at {100 * fraction:.0f} % of the way: "
     if end is None:
-        return where + "there the derivative is singular, and no small move of the inputs makes the next one of outputs."
+        return (
+            where + "there the derivative is singular, and no small move of the inputs makes the next one of outputs."
+        )
     return where + f"{end[0]} reaches {end[1]:.0f}, and goes no further. Start elsewhere, or ask for what is nearer."
+
+
+def _missed(names: tuple[str, ...], off: Array, scatter: Array) -> str | None:
+    """Return which output misses the target most at the end of the way: with more outputs than inputs one may."""
+    worst = int(np.argmax(np.abs(off) / scatter))
+    if np.abs(off[worst]) <= scatter[worst]:
+        return None
+    return (
+        f"The path ends as near as the inputs come to all outputs at once: {names[worst]} is off by {off[worst]:+.0f}."
+    )
 
 
 def _slopes(model: Model, columns: list[int], x: Array) -> Array:

@@ -29,17 +29,19 @@ class Posterior:
     low: Array
     high: Array
 
+    @property
+    def parts(self) -> tuple[Array, Array, Array, Array]:
+        """Mean, standard deviation and the ends of the interval."""
+        return self.mean, self.std, self.low, self.high
+
     def rows(self) -> list["Posterior"]:
         """Return the posterior of each target, one row each."""
-        return [
-            Posterior(self.mean[i, None], self.std[i, None], self.low[i, None], self.high[i, None])
-            for i in range(len(self.mean))
-        ]
+        return [Posterior(*(part[i, None] for part in self.parts)) for i in range(len(self.mean))]
 
     @classmethod
     def of_rows(cls, rows: Sequence["Posterior"]) -> "Posterior":
         """Return posteriors of several targets as one."""
-        return cls(*(np.vstack([getattr(row, part) for row in rows]) for part in ("mean", "std", "low", "high")))
+        return cls(*(np.vstack(part) for part in zip(*(row.parts for row in rows), strict=True)))
 
     def widened(self, variance: Array) -> "Posterior":
         """Return the posterior of what varies by this much more, shape (n_targets, n_inputs), within [0, 1]."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.optimize import least_squares
 
+from retrolux.models.derivatives import AT_AN_END
 from retrolux.models.posterior import Array
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ class Wish:
             bounds=(0, 1),
             max_nfev=EVALUATIONS,
         )
-        return np.clip(found.x, 0, 1)
+        x = np.asarray(found.x, dtype=np.float64)
+        return np.where(x < AT_AN_END, 0.0, np.where(x > 1 - AT_AN_END, 1.0, x))
 
     def _missed(self, rows: Array) -> Array:
         return np.asarray((self.model.predict(rows)[:, self._columns] - self.values) / self._scatter)

@@ -1,0 +1,88 @@
+"""One answer of a method, or several: where several can be, they are looked for, judged and put in order."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retrolux.models import branches, derivatives
+from retrolux.models.derivatives import Sensitivity
+from retrolux.models.posterior import Array, Posterior
+from retrolux.models.settling import Wish
+from retrolux.models.targets import check_target
+
+if TYPE_CHECKING:
+    from retrolux.models.method import Method
+    from retrolux.models.setting import Setting
+    from retrolux.models.solution import Solution
+
+
+def answered(wish: Wish, posterior: Posterior, samples: int, seed: int, setting: "Setting | None") -> "Solution":
+    """Return the method's own answer, or the likeliest of several with the others beside it.
+
+    Further ones are looked for only where the target leaves an input open, or the method bends.
+
+    Parameters
+    ----------
+    posterior : Posterior
+        The method's own answer, one row.
+    """
+    method, names, values = wish.model, wish.names, wish.values
+    wide = bool(posterior.std.max() > branches.WIDE)
+    if not (wide or method._bends(names)):
+        return method._solution(names, values, posterior, setting)
+    if wide and (outputs := _unexplained(wish)):
+        return branches.unexplained(method._solution(names, values, posterior, setting), outputs)
+    parts = _parts(wish, posterior, samples, seed)
+    found = [replace(method._solution(names, values, p.posterior, setting), weight=p.weight) for p in parts]
+    return branches.assembled(found)
+
+
+def unmixed(method: "Method", names: tuple[str, ...], rows: Array, found: Posterior, samples: int) -> Posterior:
+    """Return recovered inputs with the likeliest answer wherever a mean is vague and does not give its target."""
+    missed = (method.predict(found.mean)[:, method.data.columns(names)] - rows) / method.noise(names)
+    mixed = (np.abs(missed).max(axis=1) > branches.MISSED) & (found.std.max(axis=1) > branches.WIDE / 2)
+    every = found.rows()
+    for i in np.flatnonzero(mixed):
+        every[i] = _parts(Wish(method, names, rows[i]), every[i], samples, 0)[0].posterior
+    return Posterior.of_rows(every)
+
+
+def sensitivity(method: "Method", solution: "Solution", offset: Array) -> Sensitivity:
+    """Return how an answer moves with its target.
+
+    Of several it is the shortest move that gives what is asked, else that of the method's own answer.
+
+    Parameters
+    ----------
+    offset : ndarray, shape (n_outputs,)
+        Counts in the target that are not the method's, as ambient light that is known.
+
+    Raises
+    ------
+    NoDerivative
+    """
+    names, values = check_target(solution.target, method.data.output_names)
+    inputs, columns = np.array(list(solution.inputs.values())), method.data.columns(names)
+    if solution.solutions or solution.weight < 1:
+        slopes = method.derivative(inputs)[columns]
+        nearest = derivatives.least_move(slopes, inputs, method.noise(names))
+        return Sensitivity.named(nearest, method.input_names, names, derivatives.NEAREST)
+    moves = method._moves(names, values - offset[columns], inputs)
+    return Sensitivity.named(moves, method.input_names, names, method.moves_of)
+
+
+def _parts(wish: Wish, own: Posterior, samples: int, seed: int) -> list[branches.Part]:
+    return branches.parts(wish.model._possible(wish.names, wish.values, samples, seed), own, wish)
+
+
+def _unexplained(wish: Wish) -> list[str]:
+    """Return the outputs of which a straight line explains less than half; none where the method can bend."""
+    method = wish.model
+    if not method.straight:
+        return []
+    columns = method.data.columns(wish.names)
+    outputs = method.data.outputs[:, columns]
+    left = (outputs - method.predict(method.data.inputs)[:, columns]).var(axis=0)
+    whole = outputs.var(axis=0)
+    return [name for name, rest, all_of_it in zip(wish.names, left, whole, strict=True) if rest > all_of_it / 2]
