@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from retrolux.models.setting import Setting
     from retrolux.models.solution import Solution
 
+NEARLY = 1.5  # times the least miss: as near as any
+
 
 def answered(wish: Wish, posterior: Posterior, samples: int, seed: int, setting: "Setting | None") -> "Solution":
     """Return the method's own answer, or the likeliest of several with the others beside it.
@@ -29,12 +31,14 @@ def answered(wish: Wish, posterior: Posterior, samples: int, seed: int, setting:
     """
     method, names, values = wish.model, wish.names, wish.values
     wide = bool(posterior.std.max() > branches.WIDE)
-    if not (wide or method._bends(names)):
+    if not (wide or (posterior.std.max() > branches.NARROW and method._bends(names))):
         return method._solution(names, values, posterior, setting)
     if wide and (outputs := _unexplained(wish)):
         return branches.unexplained(method._solution(names, values, posterior, setting), outputs)
     parts = _parts(wish, posterior, samples, seed)
     found = [replace(method._solution(names, values, p.posterior, setting), weight=p.weight) for p in parts]
+    if not any(one.feasible for one in found) and _as_near(wish, posterior, parts):
+        return method._solution(names, values, posterior, setting)
     return branches.assembled(found)
 
 
@@ -74,6 +78,12 @@ def sensitivity(method: "Method", solution: "Solution", offset: Array) -> Sensit
 
 def _parts(wish: Wish, own: Posterior, samples: int, seed: int) -> list[branches.Part]:
     return branches.parts(wish.model._possible(wish.names, wish.values, samples, seed), own, wish)
+
+
+def _as_near(wish: Wish, own: Posterior, parts: list[branches.Part]) -> bool:
+    """Return whether the method's own answer to what cannot be reached comes about as near as any other."""
+    others = wish.missed(np.vstack([part.posterior.mean for part in parts]))
+    return bool(wish.missed(own.mean)[0] <= NEARLY * others.min())
 
 
 def _unexplained(wish: Wish) -> list[str]:

@@ -8,6 +8,7 @@ free, has one for each part; then representatives cover it, farther apart than t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Protocol
 
 import numpy as np
@@ -26,15 +27,21 @@ from retrolux.models.solution import Solution
 WIDE = 0.1
 """Standard deviation of an input above which a target leaves it open enough for further answers."""
 
+NARROW = 0.02
+"""Standard deviation of the inputs below which no method is thought to have two answers."""
+
 MISSED = 1.0
 """Standard deviations of the scatter by which a mean of several answers is seen to be none."""
 
 MOST = 5  # representatives
+NEARLY = 0.1  # of a silhouette: among parts as good as that, the finer cover better
 STRONG = 0.7  # silhouette above which two parts do not touch
 TWO_HUMPED = 0.5  # Sarle's coefficient: a normal distribution has 1/3, a uniform one 5/9, two points 1
 LEAST = 0.05  # share of the draws that a branch has at least
-DRAWS = 400  # that are looked at: silhouettes take the square of their number
+DRAWS = 300  # that are looked at: silhouettes take the square of their number
 CANDIDATES = 6
+NEIGHBOURS = 10
+NEARLY_ALL = 0.95
 SAME = 1e-9  # of an input
 PINNED = 1e6  # weight of a point that k-means is to keep where it is
 
@@ -96,7 +103,8 @@ def _parts(looked_at: Array, own: Posterior, target: Target) -> list[Part]:
     if len(branches) == 1:
         points = _apart(_answers(_covering(looked_at, own.mean[0], target), target), looked_at)
         return _judged(points, looked_at, own, target)
-    found = [(point, i) for i, b in enumerate(branches) for point in _representatives(b, target)][:MOST]
+    each = [[(point, i) for point in _representatives(b, target)] for i, b in enumerate(branches)]
+    found = [pair for rank in zip_longest(*each) for pair in rank if pair is not None][:MOST]  # of every branch
     points = _apart([point for point, _ in found], np.concatenate(branches))
     kept = [i for point, i in found if any(point is p for p in points)]
     return _shared(points, kept, np.concatenate([branches[i] for i in sorted(set(kept))]), own)
@@ -105,6 +113,8 @@ def _parts(looked_at: Array, own: Posterior, target: Target) -> list[Part]:
 def assembled(found: Sequence[Solution]) -> Solution:
     """Return the first answer with the others beside it; what misses the target is none where another meets it."""
     kept = [one for one in found if one.feasible] or list(found[:1])
+    if len(kept) < len(found):
+        kept = sorted(kept, key=lambda one: -one.weight)
     whole = sum(one.weight for one in kept)
     first, *others = [replace(one, weight=one.weight / whole) for one in kept]
     if not others:
@@ -161,8 +171,11 @@ def _cells(draws: Array, k: int) -> Labels:
 
 
 def _best(tried: Sequence[Labels], draws: Array) -> Labels:
-    """Return the parts with the greatest mean silhouette; one where nothing was tried."""
-    return max(tried, key=lambda c: silhouette_score(draws, c), default=np.zeros(len(draws), dtype=np.intp))
+    """Return the finest parts whose mean silhouette is nearly the greatest; one where nothing was tried."""
+    if not tried:
+        return np.zeros(len(draws), dtype=np.intp)
+    found = [silhouette_score(draws, cells) for cells in tried]
+    return [cells for cells, s in zip(tried, found, strict=True) if s >= max(found) - NEARLY][-1]
 
 
 def _representatives(branch: Array, target: Target) -> list[Array]:
@@ -175,7 +188,9 @@ def _representatives(branch: Array, target: Target) -> list[Array]:
 
 
 def _covering(draws: Array, middle: Array, target: Target) -> list[Array]:
-    """Return answers that cover one wide branch: the method's own, and others about it."""
+    """Return answers that cover one wide branch: the method's own, if it is among the draws, and others about it."""
+    if not _among(draws, middle):  # as in the middle of a ring
+        return _representatives(draws, target)
     own = target.settled(np.vstack([middle, _nearest(draws, middle)]))
     table = np.vstack([own, draws])
     weight = np.concatenate([[PINNED], np.ones(len(draws))])
@@ -183,6 +198,13 @@ def _covering(draws: Array, middle: Array, target: Target) -> list[Array]:
     cells = _best(tried, table)
     others = [i for i in np.argsort(-np.bincount(cells), kind="stable") if i != cells[0]]
     return [own, *(target.settled(_nearest(draws, table[cells == i].mean(axis=0))) for i in others)]
+
+
+def _among(draws: Array, point: Array) -> bool:
+    """Return whether a point's neighbours are about as near as those of nearly all draws."""
+    near = np.sort(cdist(draws, draws), axis=0)[min(NEIGHBOURS, len(draws) - 1)]
+    own = np.sort(cdist(draws, point[None])[:, 0])[: NEIGHBOURS + 1][-1]
+    return bool(own <= np.quantile(near, NEARLY_ALL))
 
 
 def _nearest(draws: Array, point: Array) -> Array:
@@ -198,18 +220,17 @@ def _answers(points: Sequence[Array], target: Target) -> list[Array]:
 
 def _apart(points: Sequence[Array], draws: Array) -> list[Array]:
     """Return the points that lie farther apart than the draws about them are, those that came first."""
-    kept = list(points)
-    while True:
-        at = np.array(kept)
-        distance = cdist(draws, at)
-        nearest = distance.argmin(axis=1)
-        mine = [distance[nearest == i, i] for i in range(len(kept))]
-        spread = np.array([np.sqrt((d**2).mean()) if len(d) else np.inf for d in mine])
-        apart = cdist(at, at) > np.maximum.outer(spread, spread)
-        close = [j for j in range(1, len(kept)) if not apart[j, :j].all()]
-        if not close:
-            return kept
-        del kept[close[-1]]
+    at = np.array(points)
+    distance = cdist(draws, at)
+    nearest = distance.argmin(axis=1)
+    mine = [distance[nearest == i, i] for i in range(len(at))]
+    spread = np.array([np.sqrt((d**2).mean()) if len(d) else np.inf for d in mine])
+    apart = cdist(at, at) > np.maximum.outer(spread, spread)
+    kept: list[int] = []
+    for i in range(len(at)):
+        if apart[i, kept].all():
+            kept.append(i)
+    return [points[i] for i in kept]
 
 
 def _judged(points: Sequence[Array], draws: Array, own: Posterior, target: Target) -> list[Part]:
