@@ -77,7 +77,7 @@ def sensitivity(method: "Method", solution: "Solution", offset: Array) -> Sensit
 
 
 def _parts(wish: Wish, own: Posterior, samples: int, seed: int) -> list[branches.Part]:
-    return branches.parts(wish.model._possible(wish.names, wish.values, samples, seed), own, wish)
+    return branches.parts(wish.model._possible(wish.names, wish.values, max(samples, branches.DRAWS), seed), own, wish)
 
 
 def _as_near(wish: Wish, own: Posterior, parts: list[branches.Part]) -> bool:

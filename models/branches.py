@@ -40,6 +40,7 @@ TWO_HUMPED = 0.5  # Sarle's coefficient: a normal distribution has 1/3, a unifor
 LEAST = 0.05  # share of the draws that a branch has at least
 DRAWS = 300  # that are looked at: silhouettes take the square of their number
 CANDIDATES = 6
+FEW = 3  # draws that a silhouette needs
 NEIGHBOURS = 10
 NEARLY_ALL = 0.95
 SAME = 1e-9  # of an input
@@ -146,7 +147,7 @@ def _branches(draws: Array) -> Labels:
     for i in range(n):
         for j in range(i):
             both = (cells == i) | (cells == j)
-            touching[i, j] = silhouette_score(draws[both], cells[both]) <= STRONG
+            touching[i, j] = both.sum() < FEW or silhouette_score(draws[both], cells[both]) <= STRONG
     return np.asarray(connected_components(touching, directed=False)[1][cells], dtype=np.intp)
 
 
@@ -163,7 +164,7 @@ def _two_humped(draws: Array) -> bool:
 
 def _numbers(draws: Array, least: int) -> range:
     """Return how many parts to try; k-means warns where there are fewer points."""
-    return range(least, min(MOST, len(np.unique(draws, axis=0)) - 1) + 1)
+    return range(least, min(MOST, len(np.unique(draws.round(6), axis=0)) - 1) + 1)
 
 
 def _cells(draws: Array, k: int) -> Labels:
@@ -267,6 +268,8 @@ def _shared(points: Sequence[Array], branch: Sequence[int], draws: Array, own: P
 
 def _spread(draws: Array, own: Posterior) -> Posterior:
     """Return the spread of a branch; of an input that all its draws have at an end, the method's own."""
+    if len(draws) < FEW:
+        return own
     found = summarise(draws[None])
     middle = found.mean[0]
     known = (middle > SAME) & (middle < 1 - SAME)

@@ -12,6 +12,7 @@ from retrolux.server.cli.printing import Row, new_table, print_table, say, wrapp
 from retrolux.server.errors import BadArgument
 
 WIDTH = 80
+COLUMNS = 7  # of inputs and channels, that fit it
 
 Pair = tuple[tuple[float, ...], dict[str, float]]
 
@@ -54,11 +55,11 @@ def print_further(found: Sequence[Row]) -> None:
 
 
 def _solutions(answer: Row) -> Table:
-    every = [answer, *answer["solutions"]]
-    table = _numbers(f"all {len(every)} answers by {answer['model']}", ["weight", *answer["inputs"], *answer["target"]])
+    every, shown = [answer, *answer["solutions"]], _shown(answer["inputs"], answer["target"])
+    table = _numbers(f"all {len(every)} answers by {answer['model']}", ["weight", *answer["inputs"], *shown])
     for one in every:
         inputs = [f"{value:.4f}" for value in one["inputs"].values()]
-        table.add_row(f"{one['weight']:.2f}", *inputs, *(f"{one['predicted'][c]:.0f}" for c in one["target"]))
+        table.add_row(f"{one['weight']:.2f}", *inputs, *(f"{one['predicted'][c]:.0f}" for c in shown))
     return table
 
 
@@ -71,12 +72,18 @@ def _sensitivity(answer: Row) -> Table:
 
 
 def _path(way: Row) -> Table:
-    table = _numbers(f"path to the target by {way['model']}", ["way", *way["inputs"], *way["outputs"]])
+    shown = _shown(way["inputs"], way["outputs"])
+    table = _numbers(f"path to the target by {way['model']}", ["way", *way["inputs"], *shown])
     for row in way["path"]:
-        inputs, outputs = row["inputs"].values(), row["outputs"].values()
-        cells = [*(f"{value:.4f}" for value in inputs), *(f"{value:.0f}" for value in outputs)]
+        inputs = [f"{value:.4f}" for value in row["inputs"].values()]
+        cells = [*inputs, *(f"{row['outputs'][channel]:.0f}" for channel in shown)]
         table.add_row(f"{100 * row['fraction']:.0f} %", *cells)
     return table
+
+
+def _shown(inputs: Mapping[str, float], channels: Mapping[str, float]) -> list[str]:
+    """Return the channels that a terminal has room for beside the inputs; all of them are in the JSON document."""
+    return list(channels)[: max(COLUMNS - len(inputs), 1)]
 
 
 def _say_how_it_ended(way: Row) -> None:

@@ -175,6 +175,21 @@ def test_above_a_parabola_the_nearest_is_an_end_and_no_mean_of_both(bent):
     assert answer.inputs["x"] in {0.0, 1.0}
 
 
+@pytest.mark.parametrize("samples", [2, 3, 1000])
+def test_few_samples_do_not_matter_to_the_search(bent, model, samples):
+    assert len(model.invert(BLUE, samples=samples).solutions) >= 2
+    assert len(bent["gmm"].invert({"y": 9000.0}, samples=samples).solutions) == 1
+
+
+@given(st.integers(1, 12), st.integers(1, 3), st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_any_few_draws_are_parted_without_trouble(n, n_inputs, seed):
+    draws = np.random.default_rng(seed).choice([0.0, 0.5, 1.0, 0.3], (n + 1, n_inputs))
+    found = branches.parts(draws, own(draws), Plane(lambda x: np.zeros(len(x))))
+    assert sum(part.weight for part in found) == pytest.approx(1)
+    assert 1 <= len(found) <= branches.MOST
+
+
 def test_what_no_input_gives_has_no_second_answer(bent):
     answer = bent["gmm"].invert({"y": -20000.0})
     assert not answer.feasible

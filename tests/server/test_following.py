@@ -59,6 +59,15 @@ class TestCommandLine:
         assert "weight" in done.out
         assert "answers that lie apart" in done.err
 
+    def test_ten_channels_leave_the_tables_eighty_columns_wide(self, cli: Cli, readings: Path) -> None:
+        predicted = cli("predict", "0.4", "0.4", "0.4", "--data", readings, "--model", "linear", "--json").json
+        every = [f"{channel}={counts:.0f}" for channel, counts in predicted["predicted"].items()]
+        more = ["--model", "linear", "--sensitivity", "--path", "0.2,0.3,0.7"]
+        done = cli("invert", *every, "--data", readings, *more)
+        assert max(len(line) for line in done.out.splitlines()) <= 80
+        assert "100 %   0.4" in done.out
+        assert "…" not in done.out
+
     @pytest.mark.parametrize(
         ("more", "words"),
         [
