@@ -31,7 +31,7 @@ def answered(wish: Wish, posterior: Posterior, samples: int, seed: int, setting:
     """
     method, names, values = wish.model, wish.names, wish.values
     wide = bool(posterior.std.max() > branches.WIDE)
-    if not (wide or (posterior.std.max() > branches.NARROW and method._bends(names))):
+    if not (wide or _mixed(wish, posterior)):
         return method._solution(names, values, posterior, setting)
     if wide and (outputs := _unexplained(wish)):
         return branches.unexplained(method._solution(names, values, posterior, setting), outputs)
@@ -78,6 +78,12 @@ def sensitivity(method: "Method", solution: "Solution", offset: Array) -> Sensit
 
 def _parts(wish: Wish, own: Posterior, samples: int, seed: int) -> list[branches.Part]:
     return branches.parts(wish.model._possible(wish.names, wish.values, max(samples, branches.DRAWS), seed), own, wish)
+
+
+def _mixed(wish: Wish, own: Posterior) -> bool:
+    """Return whether a method's own answer may be the mean of several near each other: it does not give the target."""
+    near = own.std.max() > branches.NARROW and wish.model._bends(wish.names)
+    return bool(near and wish.missed(own.mean)[0] > branches.MISSED)
 
 
 def _as_near(wish: Wish, own: Posterior, parts: list[branches.Part]) -> bool:

@@ -248,6 +248,8 @@ def _judged(points: Sequence[Array], draws: Array, own: Posterior, target: Targe
 def _between(one: Array, other: Array, target: Target) -> bool:
     """Return whether half-way between two answers is one."""
     middle = (one + other) / 2
+    if target.missed(middle[None])[0] < MISSED:
+        return True
     found = target.settled(middle[None])
     near = ((found - middle) ** 2).sum() < ((one - other) ** 2).sum() / 16
     return bool(near and target.missed(found[None])[0] < MISSED)

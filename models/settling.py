@@ -1,6 +1,7 @@
 """From inputs that nearly give a target to inputs that do, by the method's own predictions."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
 HOLD = 1e-3  # standard deviations of the scatter that moving by the whole of an input costs: next to nothing
 CLOSE = 1e-3  # of the scatter: what needs no settling
-EVALUATIONS = 30
+EVALUATIONS = 15
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,8 @@ class Wish:
             start,
             lambda x: np.vstack([self.model.derivative(x)[self._columns] / self._scatter[:, None], hold]),
             bounds=(0, 1),
+            xtol=TOLERANCE,
+            ftol=TOLERANCE,
             max_nfev=EVALUATIONS,
         )
         x = np.asarray(found.x, dtype=np.float64)
@@ -66,10 +70,10 @@ class Wish:
     def _missed(self, rows: Array) -> Array:
         return np.asarray((self.model.predict(rows)[:, self._columns] - self.values) / self._scatter)
 
-    @property
+    @cached_property
     def _columns(self) -> list[int]:
         return self.model.data.columns(self.names)
 
-    @property
+    @cached_property
     def _scatter(self) -> Array:
         return self.model.noise(self.names)
