@@ -9,11 +9,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from scipy import stats
 
-from retrolux.models import honesty, readings
+from retrolux.models import answering, honesty, readings
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import TAIL, Conditional, Fit, Resampled, summarise
 from retrolux.models.dataset import Dataset
-from retrolux.models.errors import BadTarget
+from retrolux.models.derivatives import Sensitivity
+from retrolux.models.errors import BadTarget, NoDerivative
 from retrolux.models.inverse import Branch, Prior, Question, draws
 from retrolux.models.kalman import Walk
 from retrolux.models.method import Method, Names
@@ -44,6 +45,7 @@ class BayesModel(Method):
     """
 
     method: ClassVar[str] = "bayes"
+    straight: ClassVar[bool] = True
     fit_class: ClassVar[type[Fit]] = StateSpace
 
     def __init__(self, *, targets: Sequence[str] | None = None, prior: str = "design") -> None:
@@ -89,6 +91,11 @@ class BayesModel(Method):
         there = ambient.of(self.output_names)
         solution = self._under(there).invert(target, samples=samples, seed=seed)
         return replace(solution, ambient=dict(zip(there.names, there.mean.tolist(), strict=True)))
+
+    def sensitivity(self, solution: Solution, *, ambient: Ambient | None = None) -> Sensitivity:
+        """Return how an answer moves with its target; see :meth:`Model.sensitivity`."""
+        asked = self if ambient is None else self._under(ambient.of(self.output_names))
+        return answering.sensitivity(asked, solution, np.zeros(len(self.output_names)))
 
     def _under(self, ambient: Ambient) -> Self:
         """Return this model for ambient light that is known."""
@@ -225,12 +232,24 @@ class Inputs(Conditional):
         return self.state.of(self.named)
 
     def _branches(self, row: Array, ambient: Ambient) -> list[Branch]:
+        return self._question(row, ambient).branches(self.prior)
+
+    def _question(self, row: Array, ambient: Ambient) -> Question:
         fixed = np.full(len(self.inputs), np.nan)
         for i in self.known:
             fixed[self.inputs.index(self.given[i])] = row[i]
         outputs = np.array([row[self.given.index(name)] for name in self.named])
         light = self._part.response, self._part.scatter
-        return Question(*light, outputs, ambient.mean, ambient.covariance, fixed).branches(self.prior)
+        return Question(*light, outputs, ambient.mean, ambient.covariance, fixed)
+
+    def derivative(self, given: Array) -> Array:
+        """Return the derivative of the likeliest branch's mean, shape (n_wanted, n_given)."""
+        if self.known:
+            raise NoDerivative("Inputs are among what is given.", "Give outputs alone.")
+        ambient = self.state.ever().of(self.named)
+        question = self._question(given, ambient)
+        slopes = question.derivative(question.branches(self.prior)[0])
+        return np.asarray(slopes[self._asked][:, [self.named.index(name) for name in self.given]])
 
     def _summary(self, given: Array, ambient: Sequence[Ambient], samples: int, seed: int) -> Posterior:
         parts = np.empty((4, len(given), len(self.wanted)))
@@ -283,6 +302,14 @@ class Outputs(Conditional):
         mean, covariance = self._normal(given)
         noise = np.random.default_rng(seed).standard_normal(mean.shape)
         return np.asarray(mean + np.array([root(c) @ z for c, z in zip(covariance, noise, strict=True)]))
+
+    def derivative(self, given: Array) -> Array:
+        """Return the derivative of the expected outputs between the steps, shape (n_wanted, n_given)."""
+        if self.named:
+            raise NoDerivative("Outputs are among what is given.", "Give the inputs alone.")
+        x = given[[self.given.index(name) for name in self.inputs]]
+        slopes = self.state.of(self.wanted).response.slopes(x[None])[0]
+        return np.asarray(slopes[:, [self.inputs.index(name) for name in self.given]])
 
     def _normal(self, given: Array) -> tuple[Array, Array]:
         names = self.named + self.wanted

@@ -6,6 +6,7 @@ from typing import Self
 
 import numpy as np
 
+from retrolux.models.errors import NoDerivative
 from retrolux.models.model import Array, Posterior
 
 TAIL = 0.05
@@ -31,6 +32,13 @@ class Conditional(ABC):
     @abstractmethod
     def mean(self, given: Array) -> Array:
         """Return the expected wanted columns, shape (n_rows, n_wanted), for rows of given ones."""
+
+    def derivative(self, given: Array) -> Array:  # noqa: ARG002 - there is none
+        """Return the derivative of the mean at one point, shape (n_wanted, n_given). Raises NoDerivative."""
+        raise NoDerivative(
+            f"The mean of {type(self).__name__} has no derivative that is known.",
+            "Ask linear, pls, gmm or bayes.",
+        )
 
     @abstractmethod
     def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:

@@ -62,6 +62,13 @@ class UnknownMethod(ModelError, ValueError):
     status = 422
 
 
+class NoDerivative(ModelError, ArithmeticError):
+    """Raised when a method's answers do not change smoothly, so that there is no derivative to tell."""
+
+    type = "/problems/no-derivative"
+    status = 422
+
+
 class NotFitted(ModelError, RuntimeError):
     """Raised when a model is asked before it was fitted."""
 

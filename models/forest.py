@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from retrolux.models import forward, readings
+from retrolux.models import derivatives, forward, readings
 from retrolux.models.conditional import Conditional, Fit
 from retrolux.models.flow_settings import FlowSettings, chosen
 from retrolux.models.line_and_flow import FlowGiven
@@ -32,6 +32,8 @@ class ForestModel(Method):
     libraries: ClassVar[Names] = ("ForestDiffusion", "xgboost")
     spare: ClassVar[int] = 7
     calibrates: ClassVar[bool] = False  # readings it learnt from say nothing: trees know them; it has folds of its own
+    smooth: ClassVar[bool] = False
+    moves_of: ClassVar[str] = derivatives.LINE
 
     def __init__(
         self, *, targets: tuple[str, ...] | None = None, settings: FlowSettings | Mapping[str, Any] | None = None
@@ -41,6 +43,9 @@ class ForestModel(Method):
 
     def _options(self) -> dict[str, Any]:
         return super()._options() | {"settings": asdict(self.settings)}
+
+    def _bends(self, names: Names) -> bool:  # noqa: ARG002 - trees may bend anywhere
+        return True
 
     def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:
         fit = self._kept(given, wanted, lambda: self._learn_flow(given, wanted, progress))

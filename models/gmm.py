@@ -5,14 +5,11 @@ from typing import ClassVar
 import numpy as np
 
 from retrolux.models import mixture_density, readings
-from retrolux.models.conditional import Fit, bounded
+from retrolux.models.conditional import Fit
 from retrolux.models.method import Method, Names
 from retrolux.models.mixture import Mixture, MixtureGiven
 from retrolux.models.model import Array, Progress
-from retrolux.models.modes import modes
 from retrolux.models.novelty import Ranked
-from retrolux.models.setting import Setting
-from retrolux.models.solution import Solution
 
 
 class GmmModel(Method):
@@ -47,16 +44,11 @@ class GmmModel(Method):
         table = readings.complete(self.data, columns, minimum)
         return Mixture.learn(table, seed=self.seed, progress=progress)
 
-    def _invert(self, names: Names, values: Array, samples: int, seed: int, setting: Setting | None) -> Solution:
-        """Return the likeliest inputs, and further ones where the mixture has several."""
-        found = modes(self._conditional(names, self.input_names).at(values), samples, seed)
-        if len(found) == 1:
-            found = [self._recover(names, values[None], samples, seed)]
-        first, *others = [bounded(posterior) for posterior in found]
-        further = [self._solution(names, values, posterior, setting) for posterior in others]
-        return self._solution(names, values, first, setting, further)
-
     def _likelihood(self, names: Names, rows: Array) -> Ranked:
         """Return how unlikely the mixture holds these outputs."""
         given = self._conditional(self.input_names, names)
         return mixture_density.density(given.mixture, given.wanted.tolist(), rows)
+
+    def _bends(self, names: Names) -> bool:
+        """Return whether there are several components: one is a straight line."""
+        return len(self._conditional(names, self.input_names).mixture.priors) > 1

@@ -6,14 +6,21 @@ would have to be stretched to hold its inputs. MAPIE offers it for regressors of
 inputs, bounds, and a spread of its own for each target.
 """
 
+import contextlib
 from collections.abc import Iterator
+from copy import copy
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from retrolux.models.dataset import Dataset
+from retrolux.models.errors import BadData
 from retrolux.models.posterior import Array
 from retrolux.models.sittings import PAUSE, sittings
+
+if TYPE_CHECKING:
+    from retrolux.models.method import Method
 
 FOLDS = 5
 ENOUGH = 200
@@ -24,6 +31,20 @@ HALF_LIFE = 30 * 86400.0
 """Seconds."""
 NIGHT = 6 * 3600.0
 """Seconds without a reading that part two days."""
+
+
+def measured(method: "Method", names: tuple[str, ...]) -> Array:
+    """Return the factors by which a method's answers to these outputs have to be stretched, shape (n_inputs,)."""
+    if not method.calibrates or len(method.data) < ENOUGH:
+        return np.ones(len(method.input_names))
+    recent = latest(method.data)
+    scores = np.full(recent.inputs.shape, np.nan)
+    for i, left in enumerate(left_out(recent)):
+        witness = copy(method._witnesses.setdefault(i, method._witness(recent.take(~left))))
+        witness.in_ambient = method.in_ambient
+        with contextlib.suppress(BadData):  # the others do not tell what is asked: this part does not judge
+            scores[left] = witness._excess(recent.take(left), names)
+    return factors(scores, weights(recent))
 
 
 def left_out(data: Dataset) -> Iterator[NDArray[np.bool_]]:

@@ -139,14 +139,32 @@ class Question:
 
     def _whitened(self, x: Array, kinds: Kinds) -> tuple[Array, Array, float]:
         """Return slopes and what is left unexplained, in units of their scatter, and the scatter's log determinant."""
-        there = ~np.isnan(self.outputs)
-        inside = np.where(kinds == PULSED, np.clip(x, 1e-9, 1 - 1e-9), x)  # whatever is pulsed has a pulse's scatter
-        total = self.uncertainty + self.scatter.covariance(inside[None], self.response.gains)[0]
-        root = np.linalg.cholesky(total[np.ix_(there, there)])
+        there, root = ~np.isnan(self.outputs), self._root(x, kinds)
         left = self.outputs - self.ambient - self.response.coefficients @ _features(x, kinds)
         both = np.column_stack([self.response.slopes(x[None])[0], left])[there]
         whitened = np.linalg.solve(root, both)
         return whitened[:, :-1], whitened[:, -1], 2 * float(np.log(np.diag(root)).sum())
+
+    def _root(self, x: Array, kinds: Kinds) -> Array:
+        """Return a root of the covariance of the outputs that are there."""
+        there = ~np.isnan(self.outputs)
+        inside = np.where(kinds == PULSED, np.clip(x, 1e-9, 1 - 1e-9), x)  # whatever is pulsed has a pulse's scatter
+        total = self.uncertainty + self.scatter.covariance(inside[None], self.response.gains)[0]
+        return np.asarray(np.linalg.cholesky(total[np.ix_(there, there)]))
+
+    def derivative(self, branch: Branch) -> Array:
+        """Return the derivative of a branch's mean in the outputs, shape (n_inputs, n_outputs).
+
+        That of weighted least squares, ``(Jᵀ S⁻¹ J + prior)⁻¹ Jᵀ S⁻¹``; how the scatter itself depends on the inputs is
+        left out. Inputs that are known, off or fully on do not move; outputs that are unknown move nothing.
+        """
+        x, free, there = np.clip(branch.inputs.mean, 0, 1), branch.inputs.std > 0, ~np.isnan(self.outputs)
+        kinds = np.where(free, PULSED, np.where(x <= 0, OFF, np.where(x >= 1, FULL, PULSED)))
+        slopes, _, _ = self._whitened(x, kinds)
+        moves = np.linalg.solve(self._root(x, kinds).T, slopes[:, free]).T
+        out = np.zeros((len(x), len(self.outputs)))
+        out[np.ix_(free, there)] = branch.inputs.covariance[np.ix_(free, free)] @ moves
+        return out
 
 
 def _fitted(x: Array, free: Kinds, slopes: Array, left: Array) -> tuple[Array, Array, float]:

@@ -8,11 +8,14 @@ from scipy.optimize import lsq_linear
 from sklearn.covariance import ledoit_wolf
 
 from retrolux.models.conditional import bounded
+from retrolux.models.cut_normal import CutNormal
+from retrolux.models.derivatives import moving
 from retrolux.models.model import Array, Posterior
 from retrolux.models.regression import Regression, student
 
 _FLOOR = 1e-6  # smallest scatter, relative to a column's own variation: readings without noise stay solvable
 _EXPLAINED = 0.999
+_SHARPEST = 1e6  # times a posterior's widest direction is its narrowest, at most: a covariance that has a root
 _RANK = 1e-10  # singular values below this share of the largest are rounding
 
 
@@ -84,9 +87,10 @@ def solve_within_bounds(line: Regression, targets: Array, seen: Array, *, wish: 
     outside = ((free < 0) | (free > 1)).any(axis=1)
     best = free.copy()
     for i in np.flatnonzero(outside):
-        weighed = lsq_linear(design, wanted[i], bounds=(0, 1), method="bvls")
-        unexplained = 2 * weighed.cost > stats.chi2.ppf(_EXPLAINED, targets.shape[1])
-        best[i] = _nearest(line, targets[i], seen) if wish and unexplained else weighed.x
+        if wish and _unexplained(design, wanted[i], targets.shape[1]):
+            best[i] = _nearest(line, targets[i], seen)
+        else:
+            best[i] = lsq_linear(design, wanted[i], bounds=(0, 1), method="bvls").x
     held = np.diag(_unit(seen) ** -2.0) if targets.shape[1] < seen.shape[1] else 0.0
     spread = np.diag(np.linalg.inv(precision + held))
     variance: Array = np.outer((1 + line.leverage(best)) * _estimated(line), spread)
@@ -94,11 +98,58 @@ def solve_within_bounds(line: Regression, targets: Array, seen: Array, *, wish: 
     return bounded(replace(posterior, mean=best))
 
 
+def draw_within_bounds(line: Regression, target: Array, seen: Array, n: int, seed: int) -> Array:
+    """Return draws of the inputs in [0, 1] that give a target within the scatter, all alike beforehand.
+
+    Those of the normal distribution that :func:`solve_within_bounds` has the maximum of, cut to the bounds; of a target
+    out of reach they lie where it is nearest. Shape (n, n_inputs).
+    """
+    design, wanted = _whitened(line, target[None], seen)
+    _, sharp, axes = np.linalg.svd(design, full_matrices=False)
+    sharp = np.minimum(sharp, _SHARPEST * sharp.min())  # readings without noise leave no width across the others
+    covariance = np.asarray((axes.T / sharp**2) @ axes, dtype=np.float64)
+    posterior = CutNormal(np.linalg.lstsq(design, wanted[0])[0], covariance)
+    return posterior.draw(n, np.random.default_rng(seed))
+
+
+def derivative_within_bounds(line: Regression, target: Array, inputs: Array, seen: Array) -> Array:
+    """Return how the answer of :func:`solve_within_bounds` moves with its target, shape (n_inputs, n_outputs).
+
+    Inputs at 0 or 1 are held there, and the others follow by the same least squares.
+
+    Parameters
+    ----------
+    target : ndarray, shape (n_outputs,)
+    inputs : ndarray, shape (n_inputs,)
+        The answer.
+    """
+    n, free = len(target), moving(inputs)
+    design, wanted = _whitened(line, target[None], seen)
+    unit = np.diag(1 / np.sqrt(np.diag(line.covariance)))
+    factor: Array = np.linalg.inv(np.linalg.cholesky(unit @ line.covariance @ unit)) @ unit
+    if not free.all() and _unexplained(design, wanted[0], n):  # then the answer is the nearest in counts
+        design, factor = np.vstack([line.slopes.T, _hold(line, seen)]), np.eye(n)
+    out = np.zeros((len(inputs), n))
+    out[free] = np.linalg.pinv(design[:, free])[:, :n] @ factor
+    return out
+
+
+def _unexplained(design: Array, wanted: Array, n_outputs: int) -> bool:
+    """Return whether no inputs within the bounds explain a target."""
+    weighed = lsq_linear(design, wanted, bounds=(0, 1), method="bvls")
+    return bool(2 * weighed.cost > stats.chi2.ppf(_EXPLAINED, n_outputs))
+
+
 def _nearest(line: Regression, target: Array, seen: Array) -> Array:
     """Return the inputs within bounds that come nearest in counts; what they leave open stays amid the readings."""
-    held = 1e-6 * np.abs(line.slopes).max() * np.eye(seen.shape[1])
+    held = _hold(line, seen)
     wanted = np.concatenate([target - line.intercept, held @ seen.mean(axis=0)])
     return np.asarray(lsq_linear(np.vstack([line.slopes.T, held]), wanted, bounds=(0, 1), method="bvls").x)
+
+
+def _hold(line: Regression, seen: Array) -> Array:
+    """Return the weight that holds what a target leaves open: next to nothing beside the outputs' own."""
+    return np.asarray(1e-6 * np.abs(line.slopes).max() * np.eye(seen.shape[1]))
 
 
 def _whitened(line: Regression, targets: Array, seen: Array) -> tuple[Array, Array]:

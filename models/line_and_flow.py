@@ -8,6 +8,7 @@ from sklearn.model_selection import KFold
 
 from retrolux.models import partial_least_squares, storage
 from retrolux.models.conditional import TAIL, Conditional, Fit, summarise
+from retrolux.models.errors import NoDerivative
 from retrolux.models.flow import Flow
 from retrolux.models.flow_settings import FlowSettings
 from retrolux.models.model import Array, Posterior, Progress
@@ -67,6 +68,15 @@ class FlowGiven(Conditional, Fit):
     def mean(self, given: Array) -> Array:
         """Return the mean of a hundred draws for each row, always the same ones."""
         return np.asarray(self._draws(given, _MEAN_DRAWS, 0).mean(axis=1))
+
+    def derivative(self, given: Array) -> Array:
+        """Return the slopes of the line: the trees about it are steps, without a derivative. Raises NoDerivative."""
+        if not self.line.slopes.any():
+            raise NoDerivative(
+                "This forest is made of trees alone: its answers go in steps, which have no derivative.",
+                "Ask linear, pls, gmm or bayes; or a forest about a line, the preset small.",
+            )
+        return self.line.derivative(given)
 
     def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:
         """Return moments and quantiles of draws."""

@@ -2,12 +2,13 @@
 
 from typing import ClassVar
 
-from retrolux.models import least_squares, readings
+from retrolux.models import answering, least_squares, readings
 from retrolux.models.conditional import Conditional, Fit, Resampled
 from retrolux.models.method import Method, Names
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.regression import Regression
 from retrolux.models.setting import Setting
+from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
 
 
@@ -19,6 +20,7 @@ class LinearModel(Method):
     """
 
     method: ClassVar[str] = "linear"
+    straight: ClassVar[bool] = True
     fit_class: ClassVar[type[Fit]] = Regression
 
     def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:
@@ -40,14 +42,22 @@ class LinearModel(Method):
         self,
         names: Names,
         values: Array,
-        samples: int,  # noqa: ARG002 - no draws
-        seed: int,  # noqa: ARG002
+        samples: int,
+        seed: int,
         setting: Setting | None,
     ) -> Solution:
         """Return inputs that give the target, or come nearest to it in counts."""
         line = self._line(self.input_names, names)
         posterior = least_squares.solve_within_bounds(line, values[None], self.data.inputs, wish=True)
-        return self._solution(names, values, posterior, setting)
+        return answering.answered(Wish(self, names, values), posterior, samples, seed, setting)
+
+    def _possible(self, names: Names, values: Array, samples: int, seed: int) -> Array:
+        line = self._line(self.input_names, names)
+        return least_squares.draw_within_bounds(line, values, self.data.inputs, samples, seed)
+
+    def _moves(self, names: Names, values: Array, inputs: Array) -> Array:
+        line = self._line(self.input_names, names)
+        return least_squares.derivative_within_bounds(line, values, inputs, self.data.inputs)
 
     def _line(self, given: Names, wanted: Names) -> Regression:
         fit = self._kept(given, wanted, lambda: self._fit_line(given, wanted))

@@ -1,27 +1,26 @@
 """What the four methods have in common: questions are checked, answered by a fit for their columns, and judged."""
 
-import contextlib
 import threading
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from retrolux.models import honesty, readings, storage, verdict
+from retrolux.models import answering, branches, derivatives, honesty, packing, readings, storage, verdict
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
 from retrolux.models.dataset import Dataset
+from retrolux.models.derivatives import Sensitivity
 from retrolux.models.errors import BadData, BadTarget, ModelUnreadable, NotFitted
 from retrolux.models.judge import Judge
 from retrolux.models.model import Array, Model, Posterior, Progress
 from retrolux.models.novelty import Ranked
 from retrolux.models.setting import Setting
+from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
 from retrolux.models.state_space import StateSpace
 from retrolux.models.targets import check_array, check_names, check_target
@@ -48,6 +47,8 @@ class Method(Model):
     """Whether the spread of its answers is stretched to hold readings left out, where there are many of them."""
     in_ambient = False
     """Whether it is asked about readings whose ambient light is known; only ``bayes`` tells the two apart."""
+    straight: ClassVar[bool] = False
+    """Whether outputs are a straight line of the inputs, or nearly one."""
     libraries: ClassVar[Names] = ()
     """Packages, beside those that all methods use, whose versions a saved model records."""
 
@@ -129,30 +130,48 @@ class Method(Model):
             predicted[:, self.data.columns(group)] = self._conditional(self.input_names, group).mean(rows)
         return predicted
 
+    def derivative(self, inputs: Array) -> Array:
+        """Return d(outputs)/d(inputs) at one point; see :meth:`Model.derivative`. Raises BadTarget, NoDerivative."""
+        (point,) = check_array(np.asarray(inputs, dtype=np.float64)[None], len(self.data.input_names), "inputs")
+        out = np.empty((len(self.output_names), len(point)))
+        for group in readings.groups(self.data):
+            out[self.data.columns(group)] = self._conditional(self.input_names, group).derivative(point)
+        return out
+
+    def sensitivity(self, solution: Solution, *, ambient: Ambient | None = None) -> Sensitivity:
+        """Return how an answer moves with its target; see :meth:`Model.sensitivity`. Raises NoDerivative, NotFitted."""
+        if ambient is None:
+            return answering.sensitivity(self, solution, np.zeros(len(self.output_names)))
+        return answering.sensitivity(self.light, solution, ambient.of(self.light.output_names).mean)
+
+    moves_of: ClassVar[str] = derivatives.ANSWER
+    """What :meth:`sensitivity` tells the derivative of, where there is one answer."""
+
+    def _moves(self, names: Names, values: Array, inputs: Array) -> Array:
+        """Return d(inputs)/d(target) of the answer, shape (n_inputs, n_targets)."""
+        conditional = self._conditional(names, self.input_names)
+        return derivatives.held_at_the_ends(conditional.derivative(values), inputs)
+
+    def noise(self, names: Sequence[str]) -> Array:
+        """Return the standard deviation of readings about the predictions; see :meth:`Model.noise`."""
+        return np.sqrt(np.diag(self._residual_covariance(self.data.columns(names))))
+
     def recover(self, names: Sequence[str], targets: Array, *, samples: int = 500, seed: int = 0) -> Posterior:
         """Return the inputs for many targets; see :meth:`Model.recover`. Raises BadTarget, UnknownColumn, BadData."""
         ordered = self._ordered(names)
         rows = check_array(targets, len(names), "targets")[:, [list(names).index(name) for name in ordered]]
-        return self._recover(ordered, rows, samples, seed).scaled(self._honesty(ordered))
+        return self._unmixed(ordered, rows, samples, seed).scaled(self._honesty(ordered))
+
+    def _unmixed(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:
+        found = self._recover(names, rows, samples, seed)
+        return answering.unmixed(self, names, rows, found, samples) if self._bends(names) else found
 
     def _honesty(self, names: Names) -> Array:
         """Return by how much answers to these outputs have to be stretched to hold nine of ten, shape (n_inputs,)."""
         with self._lock:
             if (self.in_ambient, names) not in self._factors:
-                self._factors[self.in_ambient, names] = self._measured_honesty(names)
+                self._factors[self.in_ambient, names] = honesty.measured(self, names)
             return self._factors[self.in_ambient, names]
-
-    def _measured_honesty(self, names: Names) -> Array:
-        if not self.calibrates or len(self.data) < honesty.ENOUGH:
-            return np.ones(len(self.input_names))
-        recent = honesty.latest(self.data)
-        scores = np.full(recent.inputs.shape, np.nan)
-        for i, left in enumerate(honesty.left_out(recent)):
-            witness = copy(self._witnesses.setdefault(i, self._witness(recent.take(~left))))
-            witness.in_ambient = self.in_ambient
-            with contextlib.suppress(BadData):  # the others do not tell what is asked: this part does not judge
-                scores[left] = witness._excess(recent.take(left), names)
-        return honesty.factors(scores, honesty.weights(recent))
 
     def _witness(self, rest: Dataset) -> Self:
         """Return a model like this one of these readings only, which fits what it is asked for and keeps it."""
@@ -165,9 +184,8 @@ class Method(Model):
         """Return how far readings lie outside their intervals, NaN for those that are saturated in these outputs."""
         columns = left.columns(names)
         whole = ~left.saturated[:, columns].any(axis=1)
-        found = self._recover(
-            names, left.outputs[np.ix_(np.flatnonzero(whole), np.array(columns))], honesty.ENOUGH, self.seed
-        )
+        rows = left.outputs[np.ix_(np.flatnonzero(whole), np.array(columns))]
+        found = self._recover(names, rows, honesty.ENOUGH, self.seed)  # with all its branches
         scores = np.full(left.inputs.shape, np.nan)
         scores[whole] = found.excess(left.inputs[whole])
         return scores
@@ -203,43 +221,25 @@ class Method(Model):
         return _asked(found, dict(zip(names, values.tolist(), strict=True)))
 
     def _invert(self, names: Names, values: Array, samples: int, seed: int, setting: Setting | None) -> Solution:
-        return self._solution(names, values, self._recover(names, values[None], samples, seed), setting)
+        posterior = self._recover(names, values[None], samples, seed)
+        return answering.answered(Wish(self, names, values), posterior, samples, seed, setting)
 
-    def _solution(
-        self,
-        names: Names,
-        values: Array,
-        posterior: Posterior,
-        setting: Setting | None,
-        others: Sequence[Solution] = (),
-    ) -> Solution:
-        own = posterior.scaled(self._honesty(names))
-        found = setting.widened(own, names) if setting else own
-        mean, std, low, high = (a[0] for a in (found.mean, found.std, found.low, found.high))
-        inputs = dict(zip(self.input_names, mean.tolist(), strict=True))
-        columns = self.data.columns(names)
-        offset = setting.ambient.mean if setting else np.zeros(len(self.output_names))
-        reached, asked = self.predict(mean[None])[0] + offset, values + offset[columns]
-        predicted = dict(zip(self.output_names, reached.tolist(), strict=True))
-        judge = self._judge = self._judge or Judge()
-        reach, novelty = judge.attainable(self, names, asked, mean, setting), judge.novelty(self, names, values)
-        missed = verdict.misses(asked, reached[columns], self._residual_covariance(columns), reach)
-        strange = verdict.strangeness(inputs, self.data.inputs, novelty)
-        return Solution(
-            model=self.method,
-            target=dict(zip(names, asked.tolist(), strict=True)),
-            inputs=inputs,
-            std=dict(zip(self.input_names, std.tolist(), strict=True)),
-            interval90=dict(zip(self.input_names, zip(low.tolist(), high.tolist(), strict=True), strict=True)),
-            predicted=predicted,
-            feasible=reach.met,
-            in_domain=not strange,
-            warnings=(*missed, *strange, *verdict.remarks(inputs, std, predicted)),
-            solutions=tuple(others),
-            attainable=reach,
-            novelty_p=novelty,
-            ambient=dict(zip(self.output_names, offset.tolist(), strict=True)) if setting else None,
+    def _bends(self, names: Names) -> bool:  # noqa: ARG002 - whatever is asked
+        """Return whether outputs may be the same at inputs that lie apart, so that a question may have two answers."""
+        return False
+
+    def _possible(self, names: Names, values: Array, samples: int, seed: int) -> Array:
+        """Return draws of the inputs that may give the target, within [0, 1], shape (n_draws, n_inputs)."""
+        return branches.within(
+            self._conditional(names, self.input_names).draw(np.tile(values, (samples, 1)), seed=seed)
         )
+
+    @property
+    def judge(self) -> Judge:
+        """What says whether targets can be met and are like the readings."""
+        if self._judge is None:
+            self._judge = Judge()
+        return self._judge
 
     def _described(self, setting: Setting | None) -> tuple[StateSpace, Ambient] | None:
         """Return light and ambient light of the moment, or of all times, where the readings told them apart."""
@@ -285,61 +285,18 @@ class Method(Model):
 
     def save(self, folder: Path) -> None:
         """Write the model with its readings and every fit made so far; see :meth:`Model.save`. Raises NotFitted."""
-        storage.write(folder, *self._packed())
-
-    def _packed(self) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """Return the manifest and the files' contents; those of the light alone begin with its name."""
-        files = {"readings.npz": readings.pack(self.data)}
-        fits = list(self._fits.items())
-        for i, (_, fit) in enumerate(fits):
-            files |= _named(f"fit{i}", fit.to_files())
-        manifest = self._manifest() | {"fits": [list(pattern) for pattern, _ in fits]}
-        if self._light is not None:
-            manifest["light"], light = self._light._packed()
-            files |= _named("light", light) | _named("world", self.world.to_files())
-        return manifest, files
-
-    def _manifest(self) -> dict[str, Any]:
-        return {
-            "method": self.method,
-            "data_hash": self.data_hash,
-            "n_rows": self.n_rows,
-            "inputs": self.input_names,
-            "outputs": self.output_names,
-            "seed": self.seed,
-            "options": self._options(),
-            "created": self.created.isoformat(),
-            "honesty": [[known, names, factor.tolist()] for (known, names), factor in self._factors.items()],
-            "libraries": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", *self.libraries)},
-        }
+        storage.write(folder, *packing.packed(self))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a saved model; nothing is fitted again. Raises ModelUnreadable."""
         manifest, files = storage.read(folder)
         try:
-            return cls._restored(manifest, files)
+            return packing.restored(cls, manifest, files)
         except (KeyError, TypeError, ValueError) as error:
             if isinstance(error, ModelUnreadable):
                 raise
             raise ModelUnreadable(f"The model in {folder} is incomplete: {error!r}.", "Fit it again.") from error
-
-    @classmethod
-    def _restored(cls, manifest: dict[str, Any], files: dict[str, bytes]) -> Self:
-        if manifest["method"] != cls.method:
-            raise ModelUnreadable(f"The saved model is {manifest['method']}, not {cls.method}.", "Load it by its name.")
-        model = cls(**manifest["options"])
-        model.input_names, model.output_names = tuple(manifest["inputs"]), tuple(manifest["outputs"])
-        model.data_hash, model.n_rows, model.seed = manifest["data_hash"], manifest["n_rows"], manifest["seed"]
-        model.created = datetime.fromisoformat(manifest["created"])
-        model._data = readings.unpack(files["readings.npz"], model.input_names, model.output_names)
-        model._factors = {(known, tuple(names)): np.array(factor) for known, names, factor in manifest["honesty"]}
-        for i, (given, wanted) in enumerate(manifest["fits"]):
-            model._fits[tuple(given), tuple(wanted)] = cls.fit_class.from_files(_of(f"fit{i}", files))
-        if "light" in manifest:
-            model._light = cls._restored(manifest["light"], _of("light", files))
-            model._world = StateSpace.from_files(_of("world", files))
-        return model
 
     @property
     def data(self) -> Dataset:
@@ -401,14 +358,6 @@ class Method(Model):
             self._scatter = self.data.outputs - self.predict(self.data.inputs)
         rows = ~self.data.saturated[:, columns].any(axis=1)
         return verdict.covariance(self._scatter[rows][:, columns], len(self.input_names) + 1)
-
-
-def _named(prefix: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {f"{prefix}-{name}": content for name, content in files.items()}
-
-
-def _of(prefix: str, files: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {n.removeprefix(f"{prefix}-"): content for n, content in files.items() if n.startswith(f"{prefix}-")}
 
 
 def _asked(solution: Solution, target: Mapping[str, float]) -> Solution:

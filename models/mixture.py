@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 from gmr import GMM
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
 from retrolux.models import storage
 from retrolux.models.conditional import Conditional, Fit, summarise
@@ -104,6 +104,24 @@ class MixtureGiven(Conditional):
             return np.tile(self._scaled(joint).to_mvn().mean, (len(given), 1))
         standard = joint.predict(np.arange(len(self.columns)), self._standard(given))
         return np.asarray(standard * m.unit[self.wanted] + m.centre[self.wanted])
+
+    def derivative(self, given: Array) -> Array:
+        """Return the derivative of the conditional mean at one point, shape (n_wanted, n_given).
+
+        With weights w, conditional means m, slopes G of the components and s the gradients of the logarithms of their
+        densities: ``Σ w G + Σ w m (s − Σ w s)ᵀ``.
+        """
+        m, n = self.mixture, len(self.columns)
+        joint, x = self._joint(), self._standard(given[None])[0]
+        inverse = np.linalg.inv(joint.covariances[:, :n, :n])
+        slopes = joint.covariances[:, n:, :n] @ inverse
+        left = x - joint.means[:, :n]
+        means = joint.means[:, n:] + np.einsum("kij,kj->ki", slopes, left)
+        score = -np.einsum("kij,kj->ki", inverse, left)
+        log = np.log(joint.priors) + (np.linalg.slogdet(inverse)[1] + (score * left).sum(axis=1)) / 2
+        weights = softmax(log)
+        whole = np.einsum("k,kij->ij", weights, slopes) + (weights[:, None] * means).T @ (score - weights @ score)
+        return np.asarray(whole * m.unit[self.wanted][:, None] / m.unit[self.columns])
 
     def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:
         """Return exact moments, and quantiles of samples of the conditional mixture."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from retrolux.models.ambient import Ambient
 from retrolux.models.dataset import Dataset
+from retrolux.models.derivatives import Sensitivity
 from retrolux.models.posterior import Array, Posterior, Progress
 from retrolux.models.solution import Solution
 
@@ -28,6 +29,8 @@ class Model(ABC):
     output_names: tuple[str, ...]
     data_hash: str
     n_rows: int
+    smooth: ClassVar[bool] = True
+    """Whether predictions have a derivative; where not, :meth:`derivative` is that of a part of them, if of any."""
 
     @abstractmethod
     def fit(
@@ -75,6 +78,34 @@ class Model(ABC):
         NotFitted
             When ambient light is given to a model that did not learn the light alone.
         """
+
+    @abstractmethod
+    def derivative(self, inputs: Array) -> Array:
+        """Return d(outputs)/d(inputs) at one point, shape (n_outputs, n_inputs), in counts for the whole input.
+
+        Parameters
+        ----------
+        inputs : ndarray, shape (n_inputs,)
+
+        Raises
+        ------
+        BadTarget
+        NoDerivative
+            When the method's predictions go in steps.
+        """
+
+    @abstractmethod
+    def sensitivity(self, solution: Solution, *, ambient: Ambient | None = None) -> Sensitivity:
+        """Return how an answer's inputs move with each output of its target, in the ambient light it was asked for in.
+
+        Raises
+        ------
+        NoDerivative, NotFitted
+        """
+
+    @abstractmethod
+    def noise(self, names: Sequence[str]) -> Array:
+        """Return the standard deviation of readings about the predictions, in counts, shape (len(names),)."""
 
     @abstractmethod
     def recover(self, names: Sequence[str], targets: Array, *, samples: int = 500, seed: int = 0) -> Posterior:

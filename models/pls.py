@@ -18,6 +18,7 @@ class PlsModel(Method):
     """
 
     method: ClassVar[str] = "pls"
+    straight: ClassVar[bool] = True
     fit_class: ClassVar[type[Fit]] = Regression
 
     def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:

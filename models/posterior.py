@@ -1,6 +1,6 @@
 """Inputs recovered from many targets, and the arrays they are made of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,6 +47,20 @@ class Posterior:
         below = np.where(self.low <= 0, 0.0, (self.mean - truth) / np.maximum(self.mean - self.low, TINY))
         above = np.where(self.high >= 1, 0.0, (truth - self.mean) / np.maximum(self.high - self.mean, TINY))
         return np.asarray(np.maximum(np.maximum(below, above), 0.0))
+
+    @property
+    def parts(self) -> tuple[Array, Array, Array, Array]:
+        """Mean, standard deviation and the ends of the interval."""
+        return self.mean, self.std, self.low, self.high
+
+    def rows(self) -> list["Posterior"]:
+        """Return the posterior of each target, one row each."""
+        return [Posterior(*(part[i, None] for part in self.parts)) for i in range(len(self.mean))]
+
+    @classmethod
+    def of_rows(cls, rows: Sequence["Posterior"]) -> "Posterior":
+        """Return posteriors of several targets as one."""
+        return cls(*(np.vstack(part) for part in zip(*(row.parts for row in rows), strict=True)))
 
     def widened(self, variance: Array) -> "Posterior":
         """Return the posterior of what varies by this much more, shape (n_targets, n_inputs), within [0, 1]."""

@@ -48,6 +48,10 @@ class Regression(Conditional, Fit):
         line: Array = self.intercept + given @ self.slopes
         return line
 
+    def derivative(self, given: Array) -> Array:  # noqa: ARG002 - the same everywhere
+        """Return the line's slopes, shape (n_wanted, n_given)."""
+        return self.slopes.T.copy()
+
     def leverage(self, given: Array) -> Array:
         """Return each row's leverage, shape (n_rows,)."""
         scores = (given - self.centre) @ self.axes

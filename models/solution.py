@@ -20,7 +20,8 @@ class Solution:
     inputs, std : mapping of str to float
         Inputs, clipped to their bounds [0, 1], and their standard deviation, in input units.
     interval90 : mapping of str to (float, float)
-        The central 90 % interval of each input.
+        The central 90 % interval of each input. Both are those of the branch on which ``inputs`` lie: where possible
+        inputs fall into sets that do not touch, of its own set, else of all.
     predicted : mapping of str to float
         Forward prediction at ``inputs``, for every output of the model, in counts.
     feasible : bool
@@ -30,7 +31,7 @@ class Solution:
     warnings : tuple of str
         What a person should know, in words.
     solutions : tuple of Solution
-        Further distinct solutions, where there are several.
+        Further distinct solutions, where there are several, the likeliest first; see :mod:`retrolux.models.branches`.
     ambient : mapping of str to float, optional
         The counts of ambient light in which the target is met, where they are known; zero for a target of the light
         alone.
@@ -38,6 +39,8 @@ class Solution:
         How far the target is from what can be met, what comes nearest, and what stands in its way.
     novelty_p : float, optional
         How often the readings themselves are as unlike the others as the target is, 0 … 1.
+    weight : float
+        The share of all possible inputs that this solution stands for; with those of ``solutions`` it sums to 1.
     """
 
     model: str
@@ -53,6 +56,7 @@ class Solution:
     ambient: Mapping[str, float] | None = None
     attainable: Attainable | None = None
     novelty_p: float | None = None
+    weight: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer in the form that the command line and the HTTP interface print."""
@@ -71,5 +75,6 @@ class Solution:
             "feasible": self.feasible,
             "in_domain": self.in_domain,
             "warnings": list(self.warnings),
+            "weight": self.weight,
             "solutions": [other.to_json() for other in self.solutions],
         } | {name: value for name, value in optional.items() if value is not None}

@@ -43,11 +43,17 @@ def misses(asked: Array, reached: Array, scatter: Array, reach: Attainable) -> l
     names = list(reach.nearest)
     if not reach.met:
         return [*_conflicts(dict(zip(names, asked.tolist(), strict=True)), reach), _nearest(reach)]
-    miss = np.abs(reached - asked)
-    if np.all(miss <= _CLOSE * np.abs(asked)) or distance(reached[None], asked, scatter)[0] <= _bound(len(asked)):
+    if gives(asked, reached, scatter):
         return []
+    miss = np.abs(reached - asked)
     off = ", ".join(f"{n} {r:.0f}" for n, r, m in zip(names, reached, miss, strict=True) if m == miss.max())
     return [f"The answer misses the target ({off}), which other inputs meet: {_listed(reach.inputs, '.3g')}."]
+
+
+def gives(asked: Array, reached: Array, scatter: Array) -> bool:
+    """Return whether a prediction is the target within 1 % of each output, or within the model's own scatter."""
+    close = bool(np.all(np.abs(reached - asked) <= _CLOSE * np.abs(asked)))
+    return close or bool(distance(reached[None], asked, scatter)[0] <= _bound(len(asked)))
 
 
 def strangeness(inputs: dict[str, float], seen: Array, novelty: float) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from retrolux.models.model import Model
+from retrolux.models.path import follow
 from retrolux.server.errors import BadArgument
 
 
@@ -19,6 +20,13 @@ def predict(model: Model, inputs: Mapping[str, float]) -> dict[str, Any]:
     outputs = model.predict(np.array([[inputs[name] for name in model.input_names]]))[0]
     predicted = dict(zip(model.output_names, outputs.tolist(), strict=True))
     return {"model": model.method, "inputs": dict(inputs), "predicted": predicted}
+
+
+def path(
+    model: Model, target: Mapping[str, float], inputs: Mapping[str, float], outputs: Mapping[str, float] | None
+) -> dict[str, Any]:
+    """Return the way from a known pair to the target as ``path``. Raises BadTarget, UnknownColumn, NoDerivative."""
+    return {"path": follow(model, target, inputs, outputs).to_json()}
 
 
 def sample(model: Model, n: int, given: Mapping[str, float], seed: int) -> dict[str, Any]:

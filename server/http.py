@@ -16,7 +16,7 @@ from retrolux.device.log import read_records
 from retrolux.device.measurement import Exposure
 from retrolux.models import registry
 from retrolux.server import claude_light, problems, schemas
-from retrolux.server.answers import predict, sample
+from retrolux.server.answers import path, predict, sample
 from retrolux.server.errors import BadArgument, BadRequest, NotJson
 from retrolux.server.fitting import fit_and_save, forest_options
 from retrolux.server.jobs import Jobs
@@ -95,10 +95,13 @@ class Front:
         with self._asking[asked.model]:
             model = self.laboratory.model(asked.model)
             solution = self.laboratory.invert(model, asked.target, net=asked.net, samples=asked.samples)
+            told = self.laboratory.sensitivity(model, solution, net=asked.net) if asked.sensitivity else {}
+            if known := asked.path:
+                told |= path(model, asked.target, known.inputs, known.outputs)
         played = self.laboratory.play_back(solution, asked.playbacks) if asked.playbacks else {}
         document = solution.to_json()
         document["warnings"] += self.laboratory.strangers(asked.model)
-        return _answer(document | played)
+        return _answer(document | told | played)
 
     def aim(self) -> Response:
         """Answer ``POST /v1/aim`` with a job, whose result is the answer; without a fitted model at once an error."""

@@ -224,8 +224,23 @@ class Laboratory:
         NotFitted
             When a net target is asked of a model whose readings did not tell the light from the ambient light.
         """
-        ambient = Ambient.none(model.world.names) if net else self._ambient(model, log or self.log_path)
-        return model.invert(target, samples=samples, seed=seed, ambient=ambient)
+        return model.invert(target, samples=samples, seed=seed, ambient=self._ambient_of(model, net=net, log=log))
+
+    def sensitivity(
+        self, model: Model, solution: Solution, *, net: bool = False, log: Path | None = None
+    ) -> dict[str, Any]:
+        """Return how an answer of :meth:`invert`, asked in the same way, moves with its target; ``sensitivity``.
+
+        Raises
+        ------
+        NoDerivative
+            When the method's answers go in steps.
+        """
+        found = model.sensitivity(solution, ambient=self._ambient_of(model, net=net, log=log))
+        return {"sensitivity": found.to_json()}
+
+    def _ambient_of(self, model: Model, *, net: bool, log: Path | None) -> Ambient | None:
+        return Ambient.none(model.world.names) if net else self._ambient(model, log or self.log_path)
 
     def ambient(self, model: Model) -> Ambient | None:
         """Return the ambient light of now as the laboratory's own log tells it; None where it does not."""

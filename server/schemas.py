@@ -74,6 +74,13 @@ class ClaudeLightReading(BaseModel):
     out: dict[str, int]
 
 
+class KnownPair(Request):
+    """Inputs, and what they gave."""
+
+    inputs: dict[str, Duty] = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
+    outputs: dict[str, Count] | None = Field(None, description="those that are not named are predicted")
+
+
 class InvertRequest(Request):
     """Which inputs give this target?"""
 
@@ -81,6 +88,8 @@ class InvertRequest(Request):
     model: Method = "gmm"
     samples: int = Field(500, ge=2, le=100_000)
     net: bool = Field(False, description="the target is of the light alone, without the ambient light")
+    sensitivity: bool = Field(False, description="also tell how the inputs move with each channel of the target")
+    path: KnownPair | None = Field(None, description="also follow the answer continuously from this known pair")
     playbacks: int = Field(0, ge=0, le=1000, description="times the answer is played back on the instrument")
 
 
@@ -107,6 +116,33 @@ class AttainableAnswer(Answer):
     reach: dict[str, tuple[float, float]] = Field(description="what the outputs out of their own reach can have")
 
 
+class SensitivityAnswer(Answer):
+    """How an answer moves with its target."""
+
+    per_1000_counts: dict[str, dict[str, float]] = Field(
+        description="by channel, then by input: the move of the input, in input units, for 1000 counts more"
+    )
+    of: str = Field(description="what it is the derivative of")
+
+
+class PathRow(Answer):
+    """A point on the way to a target."""
+
+    fraction: float = Field(ge=0, le=1)
+    inputs: dict[str, float]
+    outputs: dict[str, float]
+
+
+class PathAnswer(Answer):
+    """The way from a known pair to a target, along one branch of answers."""
+
+    inputs: dict[str, float]
+    outputs: dict[str, float]
+    complete: bool
+    stopped: str | None = Field(description="why it ends before the target")
+    path: list[PathRow]
+
+
 class SolutionAnswer(Answer):
     """Inputs that should give the target, and how sure they are."""
 
@@ -119,7 +155,10 @@ class SolutionAnswer(Answer):
     feasible: bool
     in_domain: bool
     warnings: list[str]
+    weight: float = Field(description="share of all possible inputs that it stands for; of all solutions 1")
     solutions: list["SolutionAnswer"]
+    sensitivity: SensitivityAnswer | None = Field(None, description="where it was asked for")
+    path: PathAnswer | None = Field(None, description="where it was asked for")
     ambient: dict[str, float] | None = Field(
         None, description="counts of ambient light that the target is met in, where the latest readings tell it"
     )

@@ -9,7 +9,7 @@ from retrolux.models.model import Model
 from retrolux.models.registry import METHODS, available
 from retrolux.models.solution import Solution
 from retrolux.server import answers
-from retrolux.server.cli import options
+from retrolux.server.cli import following, options
 from retrolux.server.cli.printing import (
     answers_table,
     new_table,
@@ -39,6 +39,9 @@ data_log = options.data_log("Answer from this log's readings instead of the save
 @options.samples
 @options.seed
 @click.option("--net", is_flag=True, help="The target is of the light alone, without the ambient light.")
+@click.option("--sensitivity", is_flag=True, help="Also tell how the inputs move with each channel of the target.")
+@click.option("--path", "path_from", metavar="R,G,B", help="Also follow the answer continuously from these inputs.")
+@click.option("--known", multiple=True, metavar="CHANNEL=COUNTS", help="With --path: what those inputs gave.")
 @click.option("--verify", is_flag=True, help="Play the answer back on the instrument.")
 @click.option("--playbacks", type=click.IntRange(1, 1000), default=16, show_default=True, help="With --verify.")
 @options.device_name
@@ -53,6 +56,9 @@ def invert(
     samples: int,
     seed: int,
     net: bool,
+    sensitivity: bool,
+    path_from: str | None,
+    known: tuple[str, ...],
     verify: bool,
     playbacks: int,
     device: str | None,
@@ -63,6 +69,7 @@ def invert(
     wanted = options.assignments(target)
     if not wanted:
         raise BadArgument("The target is empty.", "Name a channel and its counts, such as 445nm=16384.")
+    pair = following.known_pair(path_from, known, net=net)
     methods = available() if model == "all" else (model,)
     found: list[dict[str, Any]] = []
     with Laboratory(options.configured(config_path, device, instrument=verify)) as lab:
@@ -70,21 +77,22 @@ def invert(
             fitted = fitted_model(lab, method, data_path, only, seed)
             with progress_bar(f"asking {method}", None):
                 solution = lab.invert(fitted, wanted, net=net, log=data_path, samples=samples, seed=seed)
-            answer = solution.to_json() | (_play_back(lab, solution, playbacks) if verify else {})
+            told = lab.sensitivity(fitted, solution, net=net, log=data_path) if sensitivity else {}
+            told |= following.path(fitted, wanted, *pair) if pair else {}
+            answer = solution.to_json() | told | (_play_back(lab, solution, playbacks) if verify else {})
             answer["warnings"] += lab.strangers(method) if verify and data_path is None else []
             found.append(answer)
     if as_json:
         print_json({"answers": found} if model == "all" else found[0])
         return
     print_table(answers_table(found, "inputs for the target"))
+    following.print_further(found)
     for remark in remarks(found):
         say("\n".join(wrapped(remark, 80, others="  ")))
     if not net:
-        known = any("ambient" in answer for answer in found)
+        lit = any("ambient" in answer for answer in found)
         say(
-            "under the ambient light of the latest readings"
-            if known
-            else "under the ambient light of the fit's readings"
+            "under the ambient light of the latest readings" if lit else "under the ambient light of the fit's readings"
         )
 
 

@@ -1,0 +1,231 @@
+"""From inputs whose outputs are known, continuously to inputs that give a target.
+
+Where outputs y change as the target asks, inputs follow ``dx = J⁺(x) dy`` with J = dy/dx and J⁺ its pseudo-inverse: of
+all moves that give dy the shortest, or with more outputs than inputs the best in units of their scatter. Integrated
+from a known pair this leads along one branch of answers, and to no other (Kitchin, *Digital Discovery* 2025, 4, 1856,
+introduction; Allgower & Georg, *Introduction to Numerical Continuation Methods*, 2003).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from scipy.integrate import solve_ivp
+
+from retrolux.models.errors import BadTarget, NoDerivative
+from retrolux.models.model import Array, Model
+from retrolux.models.targets import check_names, check_target
+
+SINGULAR = 0.01
+"""Share of its value at the start below which the least singular value of J ends a path."""
+
+FLAT = 1e-9  # of the largest singular value: nothing to start with
+ROWS = 10  # of a whole path after the first
+LONGEST = 0.05  # step of the integration: none jumps over a bend
+TOLERANCE = 1e-8
+TEN_MILLIONTH = 1e-7  # of an input: nearer to 0 or 1 is there
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """A way from known inputs to a target.
+
+    Attributes
+    ----------
+    model : str
+    target : mapping of str to float
+        Counts at the reference exposure.
+    input_names, output_names : tuple of str
+        Columns; the outputs are the target's.
+    fractions : ndarray, shape (n_rows,)
+        How much of the way from the known outputs to the target each row has made, 0 … 1.
+    inputs : ndarray, shape (n_rows, n_inputs)
+        In [0, 1]; the first row is the known one.
+    outputs : ndarray, shape (n_rows, n_outputs)
+        Predicted, and moved by what the known outputs differ from their own prediction.
+    stopped : str, optional
+        Why the path ends before the target, in words; None where it arrives.
+    """
+
+    model: str
+    target: Mapping[str, float]
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    fractions: Array
+    inputs: Array
+    outputs: Array
+    stopped: str | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the path in the form that the command line and the HTTP interface print."""
+        rows = zip(self.fractions.tolist(), self.inputs.tolist(), self.outputs.tolist(), strict=True)
+        path = [
+            {
+                "fraction": fraction,
+                "inputs": dict(zip(self.input_names, inputs, strict=True)),
+                "outputs": dict(zip(self.output_names, outputs, strict=True)),
+            }
+            for fraction, inputs, outputs in rows
+        ]
+        end = {"inputs": path[-1]["inputs"], "outputs": path[-1]["outputs"]}
+        found = {"model": self.model, "target": dict(self.target), **end}
+        return found | {"complete": self.stopped is None, "stopped": self.stopped, "path": path}
+
+
+def follow(
+    model: Model, target: Mapping[str, float], inputs: Mapping[str, float], outputs: Mapping[str, float] | None = None
+) -> Path:
+    """Follow the answer from a known pair of inputs and outputs to the target.
+
+    Parameters
+    ----------
+    model : Model
+        Whose derivatives lead the way.
+    target : mapping of str to float
+        Counts at the reference exposure, for any subset of the outputs; the others follow.
+    inputs : mapping of str to float
+        Known inputs, each of the model's in [0, 1].
+    outputs : mapping of str to float, optional
+        What they gave; those of the target that are not named are predicted. What they differ from their prediction, as
+        by ambient light, is taken to stay.
+
+    Returns
+    -------
+    Path
+        It ends early, and says so, where an input would leave [0, 1] and where the derivative becomes singular, as at
+        the bottom of a parabola.
+
+    Raises
+    ------
+    BadTarget, UnknownColumn
+        For a malformed target, or inputs that are not the model's.
+    NoDerivative
+        For a method whose predictions go in steps.
+    """
+    if not model.smooth:
+        raise NoDerivative(f"The predictions of {model.method} go in steps.", "Ask linear, pls, gmm or bayes.")
+    names, values = check_target(target, model.output_names)
+    start = _start(model, inputs)
+    columns = [model.output_names.index(name) for name in names]
+    known = _known(model, names, start, outputs or {})
+    way = _Way(partial(_slopes, model, columns), model.noise(names), values - known)
+    fractions, found, stopped = way.walk(start, model.input_names)
+    offset = known - model.predict(start[None])[0, columns]
+    reached = model.predict(found)[:, columns] + offset
+    stopped = stopped or _missed(names, reached[-1] - values, model.noise(names))
+    return Path(model.method, dict(target), model.input_names, names, fractions, found, reached, stopped)
+
+
+@dataclass(frozen=True, eq=False)
+class _Way:
+    """The differential equation of the inputs in the fraction of the way.
+
+    Attributes
+    ----------
+    slopes : callable
+        Returns J, shape (n_outputs, n_inputs), at inputs.
+    scatter : ndarray, shape (n_outputs,)
+    ahead : ndarray, shape (n_outputs,)
+        From the known outputs to the target.
+    """
+
+    slopes: Callable[[Array], Array]
+    scatter: Array
+    ahead: Array
+
+    def walk(self, start: Array, names: tuple[str, ...]) -> tuple[Array, Array, str | None]:
+        """Return fractions, inputs and why it ends early."""
+        values = self._singular_values(start)
+        if values[-1] <= FLAT * values[0] or not values[0]:
+            return np.zeros(1), start[None], _words(None, 0.0)
+        if (leaving := self._leaving(start)) is not None:
+            return np.zeros(1), start[None], _words((names[leaving], start[leaving]), 0.0)
+        events = [_ending(self._height(i, end)) for i in range(len(start)) for end in (0.0, 1.0)]
+        events.append(_ending(lambda _, x: float(self._singular_values(x)[-1] - SINGULAR * values[-1])))
+        found = solve_ivp(
+            lambda _, x: self.slope(x), (0, 1), start, rtol=TOLERANCE, atol=TOLERANCE,
+            max_step=LONGEST, events=events, dense_output=True,
+        )  # fmt: skip
+        end = float(found.t[-1])
+        fractions = np.append(np.arange(0, end * ROWS - TOLERANCE) / ROWS, end)
+        inputs = np.clip(found.sol(fractions).T, 0, 1)
+        return fractions, inputs, self._why(found, names, end)
+
+    def slope(self, x: Array) -> Array:
+        """Return dx for the whole way."""
+        return np.asarray(np.linalg.pinv(self._whitened(x)) @ (self.ahead / self.scatter))
+
+    def _why(self, found: Any, names: tuple[str, ...], end: float) -> str | None:  # noqa: ANN401 - scipy has no types
+        if found.status == 0:
+            return None
+        if found.status < 0 or len(found.t_events[-1]):  # the steps became too small: it is the derivative, too
+            return _words(None, end)
+        (which,) = [i for i, times in enumerate(found.t_events) if len(times)][:1]
+        return _words((names[which // 2], which % 2), end)
+
+    def _leaving(self, start: Array) -> int | None:
+        """Return an input that is at an end at once and would go beyond it."""
+        slope = self.slope(start)
+        beyond = ((start <= TEN_MILLIONTH) & (slope < 0)) | ((start >= 1 - TEN_MILLIONTH) & (slope > 0))
+        beyond &= np.abs(slope) > TEN_MILLIONTH
+        return int(np.flatnonzero(beyond)[0]) if beyond.any() else None
+
+    def _height(self, i: int, end: float) -> Callable[[float, Array], float]:
+        """Return how far an input is within an end; a little beyond it, so that a path may begin there."""
+        return lambda _, x: float(x[i] + TEN_MILLIONTH if end == 0 else 1 + TEN_MILLIONTH - x[i])
+
+    def _whitened(self, x: Array) -> Array:
+        return np.asarray(self.slopes(np.clip(x, 0, 1)) / self.scatter[:, None])
+
+    def _singular_values(self, x: Array) -> Array:
+        return np.asarray(np.linalg.svd(self._whitened(x), compute_uv=False))
+
+
+def _ending(event: Callable[[float, Array], float]) -> Callable[[float, Array], float]:
+    """Return an event at which scipy ends the integration when it falls through zero."""
+    event.terminal, event.direction = True, -1  # type: ignore[attr-defined] # as scipy wants it
+    return event
+
+
+def _words(end: tuple[str, float] | None, fraction: float) -> str:
+    where = f"The path ends at {100 * fraction:.0f} % of the way: "
+    if end is None:
+        return (
+            where + "there the derivative is singular, and no small move of the inputs makes the next one of outputs."
+        )
+    return where + f"{end[0]} reaches {end[1]:.0f}, and goes no further. Start elsewhere, or ask for what is nearer."
+
+
+def _missed(names: tuple[str, ...], off: Array, scatter: Array) -> str | None:
+    """Return which output misses the target most at the end of the way: with more outputs than inputs one may."""
+    worst = int(np.argmax(np.abs(off) / scatter))
+    if np.abs(off[worst]) <= scatter[worst]:
+        return None
+    return (
+        f"The path ends as near as the inputs come to all outputs at once: {names[worst]} is off by {off[worst]:+.0f}."
+    )
+
+
+def _slopes(model: Model, columns: list[int], x: Array) -> Array:
+    return model.derivative(x)[columns]
+
+
+def _start(model: Model, inputs: Mapping[str, float]) -> Array:
+    check_names(inputs, model.input_names)
+    missing = [name for name in model.input_names if name not in inputs]
+    if missing:
+        raise BadTarget(f"The known inputs lack {', '.join(missing)}.", "Give each input of the model.")
+    start = np.array([inputs[name] for name in model.input_names], dtype=np.float64)
+    if not ((start >= 0) & (start <= 1)).all():
+        raise BadTarget(f"The known inputs are {dict(inputs)}, not all from 0 to 1.", "Give inputs from 0 to 1.")
+    return start
+
+
+def _known(model: Model, names: tuple[str, ...], start: Array, outputs: Mapping[str, float]) -> Array:
+    predicted = dict(zip(model.output_names, model.predict(start[None])[0].tolist(), strict=True))
+    if outputs:
+        told, values = check_target(outputs, model.output_names)
+        predicted |= dict(zip(told, values.tolist(), strict=True))
+    return np.array([predicted[name] for name in names])
