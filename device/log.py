@@ -3,7 +3,7 @@
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,12 @@ class MeasurementLog(JsonLines):
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """Return a log's records, oldest first, each checked for the record's three keys.
+    """Return a log's records, oldest first; see :func:`each_record`."""
+    return list(each_record(path))
+
+
+def each_record(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield a log's records, oldest first, each checked for the record's three keys.
 
     Any subset of channels, unknown keys and older forms are accepted; a torn last line is left out.
 
@@ -39,12 +44,10 @@ def read_records(path: Path) -> list[dict[str, Any]]:
     LogUnreadable
         When the file cannot be read, or a line is no record; file and line are named.
     """
-    records = []
     for number, record in read_lines(path):
         if wrong := _wrong(record):
             raise LogUnreadable(f"{path}, line {number}: {wrong}.", "Correct or remove that line.")
-        records.append(record)
-    return records
+        yield record
 
 
 def latest_records(path: Path, n: int) -> list[dict[str, Any]]:

@@ -54,19 +54,20 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
     reached, asked = method.predict(mean[None])[0] + offset, wish.values + offset[columns]
     reach = method.judge.attainable(method, names, asked, mean, setting)
     novelty = method.judge.novelty(method, names, wish.values)
-    inputs, predicted = _named(method.input_names, mean), _named(method.output_names, reached)
-    missed = verdict.misses(asked, reached[columns], method._residual_covariance(columns), reach)
-    strange = verdict.strangeness(inputs, method.data.inputs, novelty)
+    scale = method.data.scale
+    inputs, predicted = _named(method.input_names, scale.own(mean)), _named(method.output_names, reached)
+    missed = verdict.misses(asked, reached[columns], method._residual_covariance(columns), reach, scale)
+    strange = verdict.strangeness(inputs, method.data.own_inputs, novelty)
     return Solution(
         model=method.method,
         target=_named(names, asked),
         inputs=inputs,
-        std=_named(method.input_names, spread[0]),
-        interval90=_named(method.input_names, np.column_stack(spread[1:])),
+        std=_named(method.input_names, spread[0] * scale.width),
+        interval90=_named(method.input_names, scale.own(np.array(spread[1:])).T),
         predicted=predicted,
         feasible=reach.met,
         in_domain=not strange,
-        warnings=(*missed, *strange, *verdict.remarks(inputs, spread[0], predicted)),
+        warnings=(*missed, *strange, *verdict.remarks(inputs, spread[0], predicted, scale)),
         attainable=reach,
         novelty_p=novelty,
         ambient=_named(method.output_names, offset) if setting else None,
@@ -108,13 +109,20 @@ def sensitivity(method: "Method", solution: "Solution", offset: Array) -> Sensit
     NoDerivative
     """
     names, values = check_target(solution.target, method.data.output_names)
-    inputs, columns = np.array(list(solution.inputs.values())), method.data.columns(names)
+    scale, columns = method.data.scale, method.data.columns(names)
+    inputs = scale.scaled(np.array(list(solution.inputs.values())))
     if solution.solutions or solution.weight < 1:
         slopes = method.derivative(inputs)[columns]
         nearest = derivatives.least_move(slopes, inputs, method.noise(names))
-        return Sensitivity.named(nearest, method.input_names, names, derivatives.NEAREST)
+        return _sensitivity(method, nearest, names, derivatives.NEAREST)
     moves = method._moves(names, values - offset[columns], inputs)
-    return Sensitivity.named(moves, method.input_names, names, method.moves_of)
+    return _sensitivity(method, moves, names, method.moves_of)
+
+
+def _sensitivity(method: "Method", moves: Array, names: tuple[str, ...], of: str) -> Sensitivity:
+    scale = method.data.scale
+    own = (moves.T * scale.width).T
+    return Sensitivity.named(own, method.input_names, names, of, per=derivatives.PER if scale.counts else 1.0)
 
 
 def _parts(wish: Wish, own: Posterior, samples: int, seed: int) -> list[branches.Part]:

@@ -70,9 +70,9 @@ class BayesModel(Method):
 
     def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:
         state = self._state(progress)
-        if not given:
-            return Resampled(readings.complete(self.data, wanted, 1))
         named = tuple(name for name in self.output_names if name in given)
+        if not named and (not given or set(wanted) <= set(self.input_names)):  # inputs tell nothing of one another
+            return Resampled(readings.complete(self.data, wanted, 1))
         if set(wanted) <= set(self.input_names):
             inputs = tuple(name for name in self.input_names if name in given)
             known = [given.index(name) for name in inputs]

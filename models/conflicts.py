@@ -10,12 +10,13 @@ from retrolux.models.attainable import Attainable
 from retrolux.models.forward import Forward
 from retrolux.models.nearest import Nearest, nearest
 from retrolux.models.posterior import Array
+from retrolux.models.scale import Scale
 
 Columns = tuple[int, ...]
 
 
-def explained(forward: Forward, target: Array, found: Nearest, inputs: tuple[str, ...]) -> Attainable:
-    """Return what comes nearest to a target, and why it is not met where it is not."""
+def explained(forward: Forward, target: Array, found: Nearest, inputs: tuple[str, ...], scale: Scale) -> Attainable:
+    """Return what comes nearest to a target, by inputs in their own units, and why it is not met where it is not."""
     x = found.x if found.met else nearest(forward.by_output(), target, found.x).x
     outputs = np.clip(forward.predict(x[None])[0], forward.floor, forward.ceiling)
     near = Attainable(
@@ -23,7 +24,7 @@ def explained(forward: Forward, target: Array, found: Nearest, inputs: tuple[str
         p=found.p,
         met=found.met,
         nearest=dict(zip(forward.names, outputs.tolist(), strict=True)),
-        inputs=dict(zip(inputs, x.tolist(), strict=True)),
+        inputs=dict(zip(inputs, scale.own(x).tolist(), strict=True)),
     )
     return near if found.met else _with_conflicts(near, forward, target, found.x)
 

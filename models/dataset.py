@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -12,10 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrolux.models.errors import BadData, UnknownColumn
-from retrolux.models.exposure import Setting, scales
+from retrolux.models.gathering import Gathering
+from retrolux.models.scale import Scale
 
 _RGB = ("R", "G", "B")
-TICK = 1e-3  # seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,12 +25,14 @@ class Dataset:
     inputs : ndarray, shape (n_rows, n_inputs)
         In [0, 1].
     outputs : ndarray, shape (n_rows, n_outputs)
-        Counts at the reference exposure (gain 128, 280.78 ms).
+        Counts at the reference exposure (gain 128, 280.78 ms), or whatever a table has.
     saturated : ndarray of bool, shape (n_rows, n_outputs)
         Cells at the sensor's ceiling: the true value is at least what stands there.
     input_names, output_names : tuple of str
     times : ndarray, shape (n_rows,), optional
         When each was read, seconds since the epoch; None where one does not say.
+    scale : Scale
+        What the inputs' 0 and 1 are in their own units, and whether outputs are counts; of an instrument by default.
 
     Raises
     ------
@@ -46,6 +46,7 @@ class Dataset:
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
     times: NDArray[np.float64] | None = None
+    scale: Scale = Scale.DUTIES
 
     def __post_init__(self) -> None:
         names = self.input_names + self.output_names
@@ -100,24 +101,11 @@ class Dataset:
         MixedSettings
             For several settings without calibrated ratios.
         """
-        every = list(records)
-        _inputs(every)
-        channels = _usual_channels(every)
-        rows = [row for row in every if all(name in row["out"] for name in channels)]
-        inputs = _inputs(rows)
-        raw = np.array([[_number(r["out"][c], i) for c in channels] for i, r in enumerate(rows, 1)], dtype=np.float64)
-        settings = [[Setting.of(r, c) for c in channels] for r in rows]
-        scale = scales({s for row in settings for s in row}, gain_ratios)
-        ceilings = np.array([[s.ceiling for s in row] for row in settings])
-        flagged = np.array([[c in (r.get("saturated") or ()) for c in channels] for r in rows])
-        return cls(
-            inputs,
-            raw / np.array([[scale[s] for s in row] for row in settings]),
-            (raw >= ceilings) | flagged,
-            input_names or _default_names(inputs.shape[1]),
-            channels,
-            _times(rows),
-        )
+        gathering = Gathering()
+        for record in records:
+            gathering.add(record)
+        inputs, outputs, saturated, channels, times = gathering.columns(gain_ratios)
+        return cls(inputs, outputs, saturated, input_names or _default_names(inputs.shape[1]), channels, times)
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -126,6 +114,8 @@ class Dataset:
     def hash(self) -> str:
         """SHA-256 over names and contents, as hexadecimal digits."""
         digest = hashlib.sha256(json.dumps([self.input_names, self.output_names]).encode())
+        if self.scale is not Scale.DUTIES:
+            digest.update(np.concatenate([self.scale.low, self.scale.high]).tobytes())
         times = () if self.times is None else (self.times,)
         for array in (self.inputs, self.outputs, self.saturated, *times):
             digest.update(np.ascontiguousarray(array).tobytes())
@@ -136,6 +126,31 @@ class Dataset:
         i = np.asarray(rows)
         times = None if self.times is None else self.times[i]
         return replace(self, inputs=self.inputs[i], outputs=self.outputs[i], saturated=self.saturated[i], times=times)
+
+    @classmethod
+    def between(  # noqa: PLR0913, PLR0917 - what a table has
+        cls,
+        scale: Scale,
+        inputs: NDArray[np.float64],
+        input_names: tuple[str, ...],
+        outputs: NDArray[np.float64],
+        output_names: tuple[str, ...],
+        saturated: NDArray[np.bool_],
+    ) -> Self:
+        """Return readings of inputs in their own units. Raises BadData for one outside its range."""
+        _refuse_outside(scale, inputs, input_names)
+        return cls(scale.scaled(inputs), outputs, saturated, input_names, output_names, None, scale)
+
+    def rescaled(self, scale: Scale) -> Self:
+        """Return the same readings between other ends of their inputs. Raises BadData for one outside them."""
+        own = self.own_inputs
+        _refuse_outside(scale, own, self.input_names)
+        return replace(self, inputs=scale.scaled(own), scale=scale)
+
+    @property
+    def own_inputs(self) -> NDArray[np.float64]:
+        """The inputs in their own units, shape (n_rows, n_inputs)."""
+        return self.scale.own(self.inputs)
 
     def select(self, outputs: Sequence[str]) -> Self:
         """Return these outputs only, in this order. Raises UnknownColumn."""
@@ -157,48 +172,12 @@ class Dataset:
         return [self.output_names.index(name) for name in outputs]
 
 
-def _times(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64] | None:
-    """Return when each was read; None where one does not say.
-
-    Times that are alike, as older logs round them, are a millisecond apart in the order of the log: the order of
-    readings tells of the ambient light, and whoever sorts them later must find it.
-    """
-    times = [row.get("time") for row in rows]
-    if any(isinstance(t, bool) or not isinstance(t, int | float) or not math.isfinite(t) for t in times):
-        return None
-    seen: Counter[Any] = Counter()
-    apart = np.array(times, dtype=np.float64)
-    for i, when in enumerate(times):
-        apart[i] += TICK * seen[when]
-        seen[when] += 1
-    return apart
-
-
-def _inputs(rows: Sequence[Mapping[str, Any]]) -> NDArray[np.float64]:
-    if not rows:
-        raise BadData("There are no readings.", "Collect some first.")
-    for i, row in enumerate(rows, 1):
-        if not isinstance(row.get("in"), list | tuple) or not row["in"] or not isinstance(row.get("out"), Mapping):
-            raise BadData(f"Reading {i} lacks its inputs or its outputs.", "Leave this reading out.")
-    made = [row.get("duty") or row["in"] for row in rows]  # what the light did, where the log says it
-    lengths = sorted({len(row) for row in made})
-    if len(lengths) > 1:
-        raise BadData(f"The readings have different numbers of inputs: {lengths}.", "Fit them apart.")
-    return np.array([[_number(v, i) for v in row] for i, row in enumerate(made, 1)], dtype=np.float64)
-
-
-def _usual_channels(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    seen = Counter(str(name) for row in rows for name in row["out"])
-    usual = tuple(name for name, n in seen.items() if 2 * n > len(rows))
-    if not any(all(name in row["out"] for name in usual) for row in rows if usual):
-        raise BadData("The readings have no channels in common.", "Fit readings of the same channels together.")
-    return usual
-
-
-def _number(value: object, row: int) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not np.isfinite(value):
-        raise BadData(f"Reading {row} contains {value!r}, which is no finite number.", "Leave this reading out.")
-    return float(value)
+def _refuse_outside(scale: Scale, inputs: NDArray[np.float64], names: tuple[str, ...]) -> None:
+    outside = (inputs < scale.low) | (inputs > scale.high)
+    if outside.any():
+        row, i = np.argwhere(outside)[0]
+        low, high = scale.ends(i)
+        raise BadData(f"{names[i]} is {inputs[row, i]:g}, outside {low:g} … {high:g}.", "Give a range of every row.")
 
 
 def _default_names(n: int) -> tuple[str, ...]:

@@ -26,26 +26,30 @@ class Sensitivity:
 
     Attributes
     ----------
-    per_1000_counts : mapping of str to mapping of str to float
-        By channel of the target, then by input: the move of the input, in input units, when the channel's target grows
-        by 1000 counts and the others stay.
+    moves : mapping of str to mapping of str to float
+        By output of the target, then by input: the move of the input, in its own unit, when the output's target grows
+        by ``per`` and the others stay.
     of : str
         What it is the derivative of, in words.
+    per : float
+        1000 where outputs are counts, else 1.
     """
 
-    per_1000_counts: Mapping[str, Mapping[str, float]]
+    moves: Mapping[str, Mapping[str, float]]
     of: str
+    per: float = PER
 
     @classmethod
-    def named(cls, matrix: Array, inputs: Sequence[str], channels: Sequence[str], of: str) -> "Sensitivity":
-        """Return a matrix d(inputs)/d(target), shape (n_inputs, n_channels), a count, by its names."""
-        rows = (PER * matrix).T.tolist()
-        table = {c: dict(zip(inputs, row, strict=True)) for c, row in zip(channels, rows, strict=True)}
-        return cls(table, of)
+    def named(cls, matrix: Array, inputs: Sequence[str], outputs: Sequence[str], of: str, per: float) -> "Sensitivity":
+        """Return a matrix d(inputs)/d(target), shape (n_inputs, n_outputs), by its names."""
+        rows = (per * matrix).T.tolist()
+        table = {c: dict(zip(inputs, row, strict=True)) for c, row in zip(outputs, rows, strict=True)}
+        return cls(table, of, per)
 
     def to_json(self) -> dict[str, Any]:
         """Return the table in the form that the command line and the HTTP interface print."""
-        return {"per_1000_counts": {c: dict(row) for c, row in self.per_1000_counts.items()}, "of": self.of}
+        name = "per_unit" if self.per == 1 else f"per_{self.per:.0f}_counts"
+        return {name: {c: dict(row) for c, row in self.moves.items()}, "of": self.of}
 
 
 def moving(inputs: Array) -> NDArray[np.bool_]:

@@ -134,8 +134,13 @@ def known(state: StateSpace, ambient: Ambient, seen: Array, limits: tuple[Array,
     return Forward(state.names, predict, covariance, _cloud(seen), *limits, _dof(seen))
 
 
-def own(
-    names: tuple[str, ...], predict: Callable[[Array], Array], inputs: Array, outputs: Array, ambient: Ambient | None
+def own(  # noqa: PLR0913, PLR0917 - what a way is made of
+    names: tuple[str, ...],
+    predict: Callable[[Array], Array],
+    inputs: Array,
+    outputs: Array,
+    limits: tuple[Array, Array],
+    ambient: Ambient | None,
 ) -> Forward:
     """Return the way by a method's own forward prediction, with the scatter of the readings about it.
 
@@ -149,6 +154,8 @@ def own(
         Of these outputs, without ambient light where it is given.
     inputs, outputs : ndarray, shape (n_rows, n_inputs), (n_rows, n_outputs)
         Of the readings that are complete in these outputs.
+    limits : tuple of ndarray, each of shape (n_outputs,)
+        Least and largest outputs that can be read.
     ambient : Ambient, optional
         What is known of it, for predictions of the light alone.
     """
@@ -162,7 +169,7 @@ def own(
         return np.asarray(spread.at(outputs - mean) + leverage(x) * spread.pooled + unsure)
 
     # of the light alone little less than nothing is no wonder
-    floor, ceiling = limits(outputs) if ambient is None else (nothing - np.inf, limits(outputs)[1])
+    floor, ceiling = limits if ambient is None else (nothing - np.inf, limits[1])
     return Forward(
         names, lambda rows: np.asarray(predict(rows) + mean), covariance, _cloud(inputs), floor, ceiling, _dof(inputs)
     )
@@ -178,8 +185,13 @@ def _with_ends(predict: Callable[[Array], Array], inputs: Array, outputs: Array)
     return lambda rows: np.asarray(predict(rows) + added[0] + features(rows)[:, varies] @ added[1:])
 
 
-def limits(outputs: Array) -> tuple[Array, Array]:
-    """Return the least and largest counts to be read: 0 and the sensor's ceiling unless readings say otherwise."""
+def limits(outputs: Array, *, counts: bool = True) -> tuple[Array, Array]:
+    """Return the least and largest counts to be read: 0 and the sensor's ceiling unless readings say otherwise.
+
+    What is no counts of a sensor has no limits.
+    """
+    if not counts:
+        return np.full(outputs.shape[1], -np.inf), np.full(outputs.shape[1], np.inf)
     floor = np.where((outputs < 0).any(axis=0), -np.inf, 0.0)
     return floor, np.where((outputs > CEILING).any(axis=0), np.inf, float(CEILING))
 

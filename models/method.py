@@ -23,7 +23,7 @@ from retrolux.models.setting import Setting
 from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
 from retrolux.models.state_space import StateSpace
-from retrolux.models.targets import check_array, check_names, check_target
+from retrolux.models.targets import check_array, check_inputs, check_names, check_target
 
 Names = tuple[str, ...]
 PAPER = ("445nm", "515nm", "630nm")
@@ -91,9 +91,9 @@ class Method(Model):
         self._light = type(self)(**self._options()).fit(net, seed=self.seed, progress=report)
 
     def _fit_readings(self, data: Dataset, seed: int, progress: Progress) -> None:
-        chosen = readings.usable(data, len(data.input_names) + self.spare)
+        chosen = readings.usable(readings.thinned(data), len(data.input_names) + self.spare)
         self.input_names, self.output_names = chosen.input_names, chosen.output_names
-        self.data_hash, self.n_rows, self.seed = data.hash, len(data), seed
+        self.data_hash, self.n_rows, self.seed, self.scale = data.hash, len(data), seed, data.scale
         self.created = datetime.now(UTC)
         self._data, self._fits, self._scatter, self._factors, self._witnesses = chosen, {}, None, {}, {}
         self._light = self._world = self._judge = None
@@ -177,6 +177,7 @@ class Method(Model):
         """Return a model like this one of these readings only, which fits what it is asked for and keeps it."""
         witness = type(self)(**self._options())
         witness.input_names, witness.output_names, witness.seed = self.input_names, self.output_names, self.seed
+        witness.scale = self.scale
         witness._data = rest
         return witness
 
@@ -268,8 +269,7 @@ class Method(Model):
         Inputs are drawn first, then the outputs, group by group, given all that is known by then.
         """
         every = self.data.input_names + self.output_names
-        known = _given(given or {}, every, n)
-        _refuse_out_of_bounds(known, self.data.input_names)
+        known = self._given(given or {}, every, n)
         steps = [self.input_names, *readings.groups(self.data)]
         for i, step in enumerate(steps):
             wanted = tuple(name for name in step if name not in known)
@@ -277,7 +277,21 @@ class Method(Model):
                 rows = self._draw(tuple(c for c in every if c in known), wanted, known, n, seed + i)
                 drawn = np.clip(rows, 0, 1) if i == 0 else rows
                 known |= dict(zip(wanted, drawn.T, strict=True))
-        return every, np.column_stack([known[name] for name in every])
+        rows = np.column_stack([known[name] for name in every])
+        rows[:, : len(self.input_names)] = self.scale.own(rows[:, : len(self.input_names)])
+        return every, rows
+
+    def _given(self, given: Mapping[str, float], every: Names, n: int) -> dict[str, Array]:
+        """Return what is known of samples, inputs from 0 to 1."""
+        if n < 1:
+            raise BadTarget(f"{n} samples were asked for.", "Ask for at least one.")
+        if not given:
+            return {}
+        names, values = check_target(given, every)
+        known = dict(zip(names, values.tolist(), strict=True))
+        inputs = check_inputs({k: v for k, v in known.items() if k in self.input_names}, self.input_names, self.scale)
+        known |= {name: x for name, x in zip(self.input_names, inputs.tolist(), strict=True) if name in known}
+        return {name: np.full(n, value) for name, value in known.items()}
 
     def _draw(self, given: Names, wanted: Names, known: Mapping[str, Array], n: int, seed: int) -> Array:
         values = np.column_stack([known[name] for name in given]) if given else np.empty((n, 0))
@@ -363,21 +377,6 @@ class Method(Model):
 def _asked(solution: Solution, target: Mapping[str, float]) -> Solution:
     """Return the answer with the target as it was asked, to the last digit."""
     return replace(solution, target=target, solutions=tuple(_asked(other, target) for other in solution.solutions))
-
-
-def _given(given: Mapping[str, float], every: Names, n: int) -> dict[str, Array]:
-    if n < 1:
-        raise BadTarget(f"{n} samples were asked for.", "Ask for at least one.")
-    if not given:
-        return {}
-    names, values = check_target(given, every)
-    return {name: np.full(n, value) for name, value in zip(names, values, strict=True)}
-
-
-def _refuse_out_of_bounds(known: Mapping[str, Array], inputs: Names) -> None:
-    for name in inputs:
-        if name in known and not 0 <= known[name][0] <= 1:
-            raise BadTarget(f"{name} is {known[name][0]:g}, outside 0 to 1.", "Give an input from 0 to 1.")
 
 
 def _part(report: Progress, i: int, n: int) -> Progress:

@@ -9,6 +9,7 @@ from retrolux.models.ambient import Ambient
 from retrolux.models.dataset import Dataset
 from retrolux.models.derivatives import Sensitivity
 from retrolux.models.posterior import Array, Posterior, Progress
+from retrolux.models.scale import Scale
 from retrolux.models.solution import Solution
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Model(ABC):
     """A method that learns outputs from inputs and answers which inputs give wanted outputs.
 
     Arrays are ``(n_rows, n_columns)``, float64, columns in the order of ``input_names`` and ``output_names``; inputs
-    are bounded to [0, 1]; outputs are counts at the reference exposure.
+    are bounded to [0, 1]; outputs are counts at the reference exposure, or what a table has.
     """
 
     method: ClassVar[str]
@@ -29,6 +30,8 @@ class Model(ABC):
     output_names: tuple[str, ...]
     data_hash: str
     n_rows: int
+    scale: Scale
+    """Of the readings; wherever an input stands by its name, as in answers, it is in its own unit."""
     smooth: ClassVar[bool] = True
     """Whether predictions have a derivative; where not, :meth:`derivative` is that of a part of them, if of any."""
 

@@ -16,7 +16,7 @@ from scipy.integrate import solve_ivp
 
 from retrolux.models.errors import BadTarget, NoDerivative
 from retrolux.models.model import Array, Model
-from retrolux.models.targets import check_names, check_target
+from retrolux.models.targets import check_inputs, check_names, check_target
 
 SINGULAR = 0.01
 """Share of its value at the start below which the least singular value of J ends a path."""
@@ -42,7 +42,7 @@ class Path:
     fractions : ndarray, shape (n_rows,)
         How much of the way from the known outputs to the target each row has made, 0 … 1.
     inputs : ndarray, shape (n_rows, n_inputs)
-        In [0, 1]; the first row is the known one.
+        In their own units; the first row is the known one.
     outputs : ndarray, shape (n_rows, n_outputs)
         Predicted, and moved by what the known outputs differ from their own prediction.
     stopped : str, optional
@@ -86,7 +86,7 @@ def follow(
     target : mapping of str to float
         Counts at the reference exposure, for any subset of the outputs; the others follow.
     inputs : mapping of str to float
-        Known inputs, each of the model's in [0, 1].
+        Known inputs, each of the model's, in their own units.
     outputs : mapping of str to float, optional
         What they gave; those of the target that are not named are predicted. What they differ from their prediction, as
         by ambient light, is taken to stay.
@@ -111,11 +111,12 @@ def follow(
     columns = [model.output_names.index(name) for name in names]
     known = _known(model, names, start, outputs or {})
     way = _Way(partial(_slopes, model, columns), model.noise(names), values - known)
-    fractions, found, stopped = way.walk(start, model.input_names)
+    fractions, found, stopped = way.walk(start, model)
     offset = known - model.predict(start[None])[0, columns]
     reached = model.predict(found)[:, columns] + offset
-    stopped = stopped or _missed(names, reached[-1] - values, model.noise(names))
-    return Path(model.method, dict(target), model.input_names, names, fractions, found, reached, stopped)
+    stopped = stopped or _missed(names, reached[-1] - values, model)
+    own = model.scale.own(found)
+    return Path(model.method, dict(target), model.input_names, names, fractions, own, reached, stopped)
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,13 +136,13 @@ class _Way:
     scatter: Array
     ahead: Array
 
-    def walk(self, start: Array, names: tuple[str, ...]) -> tuple[Array, Array, str | None]:
+    def walk(self, start: Array, model: Model) -> tuple[Array, Array, str | None]:
         """Return fractions, inputs and why it ends early."""
         values = self._singular_values(start)
         if values[-1] <= FLAT * values[0] or not values[0]:
-            return np.zeros(1), start[None], _words(None, 0.0)
+            return np.zeros(1), start[None], _singular(0.0)
         if (leaving := self._leaving(start)) is not None:
-            return np.zeros(1), start[None], _words((names[leaving], start[leaving]), 0.0)
+            return np.zeros(1), start[None], _at_an_end(model, leaving, round(start[leaving]), 0.0)
         events = [_ending(self._height(i, end)) for i in range(len(start)) for end in (0.0, 1.0)]
         events.append(_ending(lambda _, x: float(self._singular_values(x)[-1] - SINGULAR * values[-1])))
         found = solve_ivp(
@@ -151,19 +152,19 @@ class _Way:
         end = float(found.t[-1])
         fractions = np.append(np.arange(0, end * ROWS - TOLERANCE) / ROWS, end)
         inputs = np.clip(found.sol(fractions).T, 0, 1)
-        return fractions, inputs, self._why(found, names, end)
+        return fractions, inputs, self._why(found, model, end)
 
     def slope(self, x: Array) -> Array:
         """Return dx for the whole way."""
         return np.asarray(np.linalg.pinv(self._whitened(x)) @ (self.ahead / self.scatter))
 
-    def _why(self, found: Any, names: tuple[str, ...], end: float) -> str | None:  # noqa: ANN401 - scipy has no types
+    def _why(self, found: Any, model: Model, end: float) -> str | None:  # noqa: ANN401 - scipy has no types
         if found.status == 0:
             return None
         if found.status < 0 or len(found.t_events[-1]):  # the steps became too small: it is the derivative, too
-            return _words(None, end)
+            return _singular(end)
         (which,) = [i for i, times in enumerate(found.t_events) if len(times)][:1]
-        return _words((names[which // 2], which % 2), end)
+        return _at_an_end(model, which // 2, which % 2, end)
 
     def _leaving(self, start: Array) -> int | None:
         """Return an input that is at an end at once and would go beyond it."""
@@ -189,23 +190,28 @@ def _ending(event: Callable[[float, Array], float]) -> Callable[[float, Array], 
     return event
 
 
-def _words(end: tuple[str, float] | None, fraction: float) -> str:
-    where = f"The path ends at {100 * fraction:.0f} % of the way: "
-    if end is None:
-        return (
-            where + "there the derivative is singular, and no small move of the inputs makes the next one of outputs."
-        )
-    return where + f"{end[0]} reaches {end[1]:.0f}, and goes no further. Start elsewhere, or ask for what is nearer."
+def _ends(fraction: float) -> str:
+    return f"The path ends at {100 * fraction:.0f} % of the way: "
 
 
-def _missed(names: tuple[str, ...], off: Array, scatter: Array) -> str | None:
+def _singular(fraction: float) -> str:
+    words = "there the derivative is singular, and no small move of the inputs makes the next one of outputs."
+    return _ends(fraction) + words
+
+
+def _at_an_end(model: Model, i: int, end: int, fraction: float) -> str:
+    reached = f"{model.input_names[i]} reaches {model.scale.ends(i)[end]:g}, and goes no further."
+    return f"{_ends(fraction)}{reached} Start elsewhere, or ask for what is nearer."
+
+
+def _missed(names: tuple[str, ...], off: Array, model: Model) -> str | None:
     """Return which output misses the target most at the end of the way: with more outputs than inputs one may."""
+    scatter = model.noise(names)
     worst = int(np.argmax(np.abs(off) / scatter))
     if np.abs(off[worst]) <= scatter[worst]:
         return None
-    return (
-        f"The path ends as near as the inputs come to all outputs at once: {names[worst]} is off by {off[worst]:+.0f}."
-    )
+    by = ("+" if off[worst] > 0 else "") + model.scale.amount(off[worst])
+    return f"The path ends as near as the inputs come to all outputs at once: {names[worst]} is off by {by}."
 
 
 def _slopes(model: Model, columns: list[int], x: Array) -> Array:
@@ -217,10 +223,7 @@ def _start(model: Model, inputs: Mapping[str, float]) -> Array:
     missing = [name for name in model.input_names if name not in inputs]
     if missing:
         raise BadTarget(f"The known inputs lack {', '.join(missing)}.", "Give each input of the model.")
-    start = np.array([inputs[name] for name in model.input_names], dtype=np.float64)
-    if not ((start >= 0) & (start <= 1)).all():
-        raise BadTarget(f"The known inputs are {dict(inputs)}, not all from 0 to 1.", "Give inputs from 0 to 1.")
-    return start
+    return check_inputs(inputs, model.input_names, model.scale)
 
 
 def _known(model: Model, names: tuple[str, ...], start: Array, outputs: Mapping[str, float]) -> Array:

@@ -6,6 +6,21 @@ from retrolux.models import storage
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
 from retrolux.models.model import Array
+from retrolux.models.scale import Scale
+
+DEPENDENT = 1e-6
+"""Least over greatest singular value of the inputs from which on one of them says nothing new."""
+
+MOST = 5000
+"""Readings that a model learns from; of more, what is learnt errs by less than a fiftieth of the noise already."""
+
+
+def thinned(data: Dataset, most: int = MOST) -> Dataset:
+    """Return at most so many readings, spread evenly over their times, or over the log where they have none."""
+    if len(data) <= most:
+        return data
+    order = np.arange(len(data)) if data.times is None else np.argsort(data.times, kind="stable")
+    return data.take(order[np.linspace(0, len(data) - 1, most).round().astype(int)])
 
 
 def usable(data: Dataset, minimum: int) -> Dataset:
@@ -20,14 +35,28 @@ def usable(data: Dataset, minimum: int) -> Dataset:
     """
     if len(data) < minimum:
         raise BadData(f"The log has too few readings: {len(data)}; {minimum} are needed.", "Collect more readings.")
-    for name, column in zip(data.input_names, data.inputs.T, strict=True):
+    for name, column in zip(data.input_names, data.own_inputs.T, strict=True):
         if np.ptp(column) == 0:
             raise BadData(f"Input {name} is {column[0]:g} in every reading.", f"Add readings that vary {name}.")
+    _refuse_dependent(data)
     kept = [name for i, name in enumerate(data.output_names) if _varies(data, i, minimum)]
     if not kept:
         raise BadData("No output varies over enough unsaturated readings.", "Lower the gain or check the sensor.")
     chosen = data.select(kept)
     return chosen.take(np.lexsort(np.hstack([chosen.outputs, chosen.inputs]).T))
+
+
+def _refuse_dependent(data: Dataset) -> None:
+    """Raise BadData where one input follows from others, as shares that add up to 1 do: nothing tells them apart."""
+    standard = (data.inputs - data.inputs.mean(axis=0)) / data.inputs.std(axis=0)
+    _, sizes, axes = np.linalg.svd(standard, full_matrices=False)
+    if sizes[-1] > DEPENDENT * sizes[0]:
+        return
+    names = [name for name, share in zip(data.input_names, np.abs(axes[-1]), strict=True) if share > DEPENDENT**0.5]
+    raise BadData(
+        f"In every reading one of the inputs {', '.join(names)} follows from the others.",
+        "Add readings that vary them apart, or leave one of them out.",
+    )
 
 
 def groups(data: Dataset) -> list[tuple[str, ...]]:
@@ -59,12 +88,15 @@ def _varies(data: Dataset, column: int, minimum: int) -> bool:
 
 def pack(data: Dataset) -> bytes:
     """Return readings in NumPy's npz format, their names apart."""
-    times = {} if data.times is None else {"times": data.times}
-    return storage.pack({"inputs": data.inputs, "outputs": data.outputs, "saturated": data.saturated, **times})
+    more = {} if data.times is None else {"times": data.times}
+    if data.scale is not Scale.DUTIES:
+        more |= {"low": data.scale.low, "high": data.scale.high, "counts": np.array(data.scale.counts)}
+    return storage.pack({"inputs": data.inputs, "outputs": data.outputs, "saturated": data.saturated, **more})
 
 
 def unpack(content: bytes, input_names: tuple[str, ...], output_names: tuple[str, ...]) -> Dataset:
     """Return the readings of :func:`pack`. Raises ModelUnreadable, BadData."""
     arrays = storage.unpack(content)
     columns = arrays["inputs"], arrays["outputs"], arrays["saturated"]
-    return Dataset(*columns, input_names, output_names, arrays.get("times"))
+    scale = Scale(arrays["low"], arrays["high"], bool(arrays["counts"])) if "low" in arrays else Scale.DUTIES
+    return Dataset(*columns, input_names, output_names, arrays.get("times"), scale)

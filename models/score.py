@@ -30,7 +30,7 @@ class Score:
     Attributes
     ----------
     rmse : mapping of str to float
-        Root of the mean squared error, in input units.
+        Root of the mean squared error, in the input's own unit.
     r2 : mapping of str to float or None
         Coefficient of determination; None for an input that does not vary, which has none.
     coverage90 : mapping of str to float
@@ -89,13 +89,14 @@ def score(found: Posterior, unseen: Dataset, learnt: Array, fit_seconds: float, 
     learnt : ndarray, shape (n_rows, n_inputs)
         Inputs of the readings that were learnt from.
     """
-    true, names = unseen.inputs, unseen.input_names
-    missed, inside = found.mean - true, (found.low <= true) & (true <= found.high)
-    rmse = root_mean_squared_error(true, found.mean, multioutput="raw_values")
+    true, names, unit = unseen.inputs, unseen.input_names, unseen.scale.width
+    missed, inside = (found.mean - true) * unit, (found.low <= true) & (true <= found.high)
+    rmse = unit * root_mean_squared_error(true, found.mean, multioutput="raw_values")
     at_ends: Rows = np.any((true <= 0) | (true >= 1), axis=1)
-    new: Rows = ~np.any(np.all(true[:, None] == learnt[None], axis=2), axis=1)
-    spread = np.maximum(found.std, SURE)
-    wide = (found.high - found.low).mean(axis=0)
+    seen = {row.tobytes() for row in learnt + 0.0}  # + 0 makes −0 of it 0
+    new: Rows = np.array([row.tobytes() not in seen for row in true + 0.0])
+    spread = np.maximum(found.std, SURE) * unit
+    wide = (found.high - found.low).mean(axis=0) * unit
     blocks = _blocks(unseen)
     return Score(
         rmse=named(names, rmse),

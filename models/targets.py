@@ -7,6 +7,7 @@ import numpy as np
 
 from retrolux.models.errors import BadTarget, UnknownColumn
 from retrolux.models.model import Array
+from retrolux.models.scale import Scale
 
 LARGEST = 1e9
 """A target may be out of the sensor's reach, to be told so; beyond this, numbers are mistakes and spoil arithmetic."""
@@ -35,6 +36,22 @@ def check_names(asked: Iterable[str], names: Sequence[str]) -> None:
     for name in asked:
         if name not in names:
             raise UnknownColumn(f"The model has no column {name!r}.", f"Choose among {', '.join(names)}.")
+
+
+def check_inputs(inputs: Mapping[str, float], names: Sequence[str], scale: Scale) -> Array:
+    """Return inputs in their own units as numbers from 0 to 1, NaN for those that are not given, shape (n_inputs,).
+
+    Raises
+    ------
+    BadTarget
+        When one is not a finite number within its range.
+    """
+    values = np.array([_finite(name, inputs[name]) if name in inputs else np.nan for name in names])
+    for i, name in enumerate(names):
+        low, high = scale.ends(i)
+        if values[i] < low or values[i] > high:
+            raise BadTarget(f"{name} is {values[i]:g}, outside {low:g} to {high:g}.", f"Give {low:g} to {high:g}.")
+    return scale.scaled(values)
 
 
 def check_array(values: Array, n_columns: int, what: str) -> Array:

@@ -9,6 +9,7 @@ from retrolux.models.attainable import Attainable
 from retrolux.models.exposure import CEILING
 from retrolux.models.novelty import UNUSUAL
 from retrolux.models.posterior import Array
+from retrolux.models.scale import Scale
 
 _CONFIDENCE = 0.999
 _CLOSE = 0.01  # of the target: a miss that nobody minds
@@ -30,7 +31,7 @@ def distance(points: Array, centre: Array, scatter: Array) -> Array:
     return np.asarray(np.einsum("ri,ij,rj->r", z, inverse, z))
 
 
-def misses(asked: Array, reached: Array, scatter: Array, reach: Attainable) -> list[str]:
+def misses(asked: Array, reached: Array, scatter: Array, reach: Attainable, scale: Scale) -> list[str]:
     """Return, in words, what of a target cannot be met and what comes nearest; or that the answer misses it.
 
     Parameters
@@ -42,12 +43,12 @@ def misses(asked: Array, reached: Array, scatter: Array, reach: Attainable) -> l
     """
     names = list(reach.nearest)
     if not reach.met:
-        return [*_conflicts(dict(zip(names, asked.tolist(), strict=True)), reach), _nearest(reach)]
+        return [*_conflicts(dict(zip(names, asked.tolist(), strict=True)), reach, scale), _nearest(reach, scale)]
     if gives(asked, reached, scatter):
         return []
     miss = np.abs(reached - asked)
-    off = ", ".join(f"{n} {r:.0f}" for n, r, m in zip(names, reached, miss, strict=True) if m == miss.max())
-    return [f"The answer misses the target ({off}), which other inputs meet: {_listed(reach.inputs, '.3g')}."]
+    off = ", ".join(f"{n} {scale.amount(r)}" for n, r, m in zip(names, reached, miss, strict=True) if m == miss.max())
+    return [f"The answer misses the target ({off}), which other inputs meet: {_listed(reach.inputs)}."]
 
 
 def gives(asked: Array, reached: Array, scatter: Array) -> bool:
@@ -61,8 +62,8 @@ def strangeness(inputs: dict[str, float], seen: Array, novelty: float) -> list[s
 
     Parameters
     ----------
-    seen : ndarray, shape (n_rows, n_inputs)
-        The readings' inputs.
+    inputs, seen : mapping, and ndarray of shape (n_rows, n_inputs)
+        The answer's and the readings' inputs, in their own units.
     novelty : float
         The target's p-value among the readings.
     """
@@ -78,27 +79,28 @@ def strangeness(inputs: dict[str, float], seen: Array, novelty: float) -> list[s
     return words
 
 
-def remarks(inputs: dict[str, float], std: Array, predicted: dict[str, float]) -> list[str]:
-    """Return what else a person should know of an answer."""
+def remarks(inputs: dict[str, float], std: Array, predicted: dict[str, float], scale: Scale) -> list[str]:
+    """Return what else a person should know of an answer; its standard deviations are those of inputs in [0, 1]."""
     vague = [name for name, s in zip(inputs, std, strict=True) if s > _VAGUE]
-    over = [name for name, counts in predicted.items() if counts >= CEILING]
+    over = [name for name, counts in predicted.items() if scale.counts and counts >= CEILING]
     words = [f"The target hardly determines {', '.join(vague)}: see the interval."] if vague else []
     if over:
         words.append(f"At the reference exposure {', '.join(over)} would saturate (above {CEILING} counts).")
     return words
 
 
-def _conflicts(asked: dict[str, float], reach: Attainable) -> list[str]:
+def _conflicts(asked: dict[str, float], reach: Attainable, scale: Scale) -> list[str]:
     words = [
-        f"{name}: {asked[name]:.0f} counts cannot be reached; it can have {low:.0f} … {high:.0f}."
+        f"{name}: {scale.amount(asked[name])}{scale.unit} cannot be reached; "
+        f"it can have {scale.amount(low)} … {scale.amount(high)}."
         for name, (low, high) in reach.reach.items()
     ]
-    return words + [_together(names, asked, reach) for names in reach.conflicts if len(names) > 1]
+    return words + [_together(names, asked, reach, scale) for names in reach.conflicts if len(names) > 1]
 
 
-def _together(names: Sequence[str], asked: dict[str, float], reach: Attainable) -> str:
+def _together(names: Sequence[str], asked: dict[str, float], reach: Attainable, scale: Scale) -> str:
     ends = [name for name in names if name in reach.reach]
-    others = [f"{name} at {asked[name]:.0f}" for name in names if name not in reach.reach]
+    others = [f"{name} at {scale.amount(asked[name])}" for name in names if name not in reach.reach]
     if ends:
         beside = f" with {' and '.join(others)}" if others else " together"
         whose = "its" if len(ends) == 1 else "their"
@@ -106,12 +108,13 @@ def _together(names: Sequence[str], asked: dict[str, float], reach: Attainable) 
     return f"{' and '.join(others)} cannot be reached together."
 
 
-def _nearest(reach: Attainable) -> str:
-    return f"The nearest that can be met: {_listed(reach.nearest, '.0f')}, by {_listed(reach.inputs, '.3g')}."
+def _nearest(reach: Attainable, scale: Scale) -> str:
+    outputs = ", ".join(f"{name} {scale.amount(value)}" for name, value in reach.nearest.items())
+    return f"The nearest that can be met: {outputs}, by {_listed(reach.inputs)}."
 
 
-def _listed(values: Mapping[str, float], form: str) -> str:
-    return ", ".join(f"{name} {value:{form}}" for name, value in values.items())
+def _listed(inputs: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.3g}" for name, value in inputs.items())
 
 
 def _probability(p: float) -> str:

@@ -1,13 +1,14 @@
 """From the log's records to the arrays that models work on: the one seam between the two rooms."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from retrolux.device.log import read_records
+from retrolux.device.log import each_record, read_records
 from retrolux.device.measurement import INPUTS, Measurement
 from retrolux.models.dataset import Dataset
 from retrolux.server.errors import MixedDevices
@@ -33,24 +34,33 @@ def load_dataset(path: Path, *, only: str | None = None, gain_ratios: GainRatios
     ------
     LogUnreadable, MixedDevices, BadData, MixedSettings
     """
-    return to_dataset(read_records(path), source=str(path), only=only, gain_ratios=gain_ratios)
+    return to_dataset(each_record(path), source=str(path), only=only, gain_ratios=gain_ratios)
 
 
 def to_dataset(
-    records: Sequence[Mapping[str, Any]], *, source: str, only: str | None = None, gain_ratios: GainRatios = None
+    records: Iterable[Mapping[str, Any]], *, source: str, only: str | None = None, gain_ratios: GainRatios = None
 ) -> tuple[Dataset, str]:
     """Return the columns of these records and the one instrument that made them; see :func:`load_dataset`."""
-    chosen = [r for r in records if only is None or _is_of(r.get("device"), only)]
-    devices = sorted({str(r.get("device") or "unknown") for r in chosen})
-    if len(devices) > 1:
+    chosen: Counter[str] = Counter()
+    data = Dataset.from_records(_chosen(records, source, only, chosen), gain_ratios=gain_ratios)
+    if len(data) < chosen.total():
+        _logger.warning("%s: %d readings lack some of the channels; left out.", source, chosen.total() - len(data))
+    return data, next(iter(chosen), "unknown")
+
+
+def _chosen(
+    records: Iterable[Mapping[str, Any]], source: str, only: str | None, seen: Counter[str]
+) -> Iterator[Mapping[str, Any]]:
+    """Yield the records of one instrument, and count them by its name. Raises MixedDevices."""
+    for record in records:
+        if only is None or _is_of(record.get("device"), only):
+            seen[str(record.get("device") or "unknown")] += 1
+            yield record
+    if len(seen) > 1:
         raise MixedDevices(
-            f"{source} holds readings of several instruments: {', '.join(devices)}.",
+            f"{source} holds readings of several instruments: {', '.join(sorted(seen))}.",
             "Choose one with --only DEVICE, or keep a log for each.",
         )
-    data = Dataset.from_records(chosen, gain_ratios=gain_ratios)
-    if len(data) < len(chosen):
-        _logger.warning("%s: %d readings lack some of the channels; left out.", source, len(chosen) - len(data))
-    return data, (devices or ["unknown"])[0]
 
 
 def refuse_mixing(path: Path, device: str) -> None:

@@ -14,6 +14,7 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.exposure import CEILING
 from retrolux.models.forward import Forward, limits, surface
 from retrolux.models.nearest import at, descended, nearest
+from retrolux.models.scale import Scale
 from retrolux.models.state_space import StateSpace
 from tests.models.conftest import OFFSET, SLOPES, TARGETS, light, lines, make
 from tests.models.test_aiming import GAINS, NAMES, SKY, room
@@ -94,7 +95,7 @@ def test_the_smallest_conflict_is_found_among_many():
     slopes = np.array([[30000.0, 100, 0, 0], [200, 60000, 0, 0], [0, 0, 20000, 10000]])
     way = straight(slopes, np.full(4, 100.0), np.diag([2500.0] * 4))
     target = np.array([15000.0, 20000, 12000, 3000])
-    found = explained(way, target, nearest(way, target, np.full(3, 0.5)), ("a", "b", "c"))
+    found = explained(way, target, nearest(way, target, np.full(3, 0.5)), ("a", "b", "c"), Scale.DUTIES)
     assert found.conflicts == (("y2", "y3"),)
     assert found.reach == {}
     # least squares of the two: 100 + c 20000 against 12000, 100 + c 10000 against 3000
@@ -108,7 +109,7 @@ def test_three_outputs_that_conflict_only_all_together_are_named_so():
     slopes = np.array([[10000.0, 0, 10000], [0, 10000, 10000]])
     way = straight(slopes, np.full(3, 100.0), np.diag([100.0] * 3))
     target = np.array([100.0 + 5000, 100 + 5000, 100 + 14000])
-    found = explained(way, target, nearest(way, target, np.full(2, 0.5)), ("a", "b"))
+    found = explained(way, target, nearest(way, target, np.full(2, 0.5)), ("a", "b"), Scale.DUTIES)
     assert found.conflicts == (("y0", "y1", "y2"),)
 
 

@@ -39,7 +39,7 @@ def backward(model, target, step=20.0):
 
 
 def table(found, target):
-    return np.array([list(found.per_1000_counts[name].values()) for name in target]).T / 1000
+    return np.array([list(found.moves[name].values()) for name in target]).T / 1000
 
 
 @pytest.mark.parametrize("method", SMOOTH)
@@ -119,7 +119,7 @@ def test_on_either_branch_of_a_parabola_the_sign_is_its_own():
     moves = {one.inputs["x"] > 0.5: model.sensitivity(one) for one in (answer, *answer.solutions)}
     for right, found in moves.items():
         expected = 1000 / (80000 * (2 * 0.816 - 1)) * (1 if right else -1)
-        assert found.per_1000_counts["y"]["x"] == pytest.approx(expected, rel=0.35)
+        assert found.moves["y"]["x"] == pytest.approx(expected, rel=0.35)
 
 
 def test_a_forest_tells_of_its_line_alone_and_says_so():
@@ -173,5 +173,5 @@ def test_the_least_move_is_weighted_least_squares_of_inputs_that_can_move():
 
 
 def test_names_are_in_the_document():
-    found = derivatives.Sensitivity.named(np.array([[1e-3, 0], [0, 2e-3]]), ("R", "G"), TARGETS[:2], "it")
+    found = derivatives.Sensitivity.named(np.array([[1e-3, 0], [0, 2e-3]]), ("R", "G"), TARGETS[:2], "it", per=1000.0)
     assert found.to_json() == {"per_1000_counts": {"445nm": {"R": 1, "G": 0}, "515nm": {"R": 0, "G": 2}}, "of": "it"}

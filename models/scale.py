@@ -1,0 +1,84 @@
+"""What columns are measured in: inputs' own units, and whether outputs are a sensor's counts."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from retrolux.models.errors import BadData
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """Inputs between two ends each, which models see as 0 and 1.
+
+    Arrays of inputs hold numbers from 0 to 1; wherever inputs have names they are in their own units. Of an instrument
+    they are duties, and the two are the same.
+
+    Attributes
+    ----------
+    low, high : ndarray, shape (n_inputs,) or (1,)
+        The ends, in each input's own unit.
+    counts : bool
+        Whether outputs are counts of a sensor, at least 0, which saturates; else they may be any numbers.
+
+    Raises
+    ------
+    BadData
+        When an end is not finite, or the upper one is not above the lower.
+    """
+
+    DUTIES: ClassVar["Scale"]
+
+    low: Array
+    high: Array
+    counts: bool = True
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.low).all() and np.isfinite(self.high).all() and (self.low < self.high).all()):
+            ends = ", ".join(f"{low:g} … {high:g}" for low, high in zip(self.low, self.high, strict=True))
+            raise BadData(f"An input's range is no range: {ends}.", "Give finite ends, the lower one first.")
+
+    @property
+    def width(self) -> Array:
+        """From end to end, in each input's own unit."""
+        return self.high - self.low
+
+    def own(self, inputs: Array) -> Array:
+        """Return inputs, shape (…, n_inputs), from [0, 1] to their own units."""
+        return self.low + inputs * self.width
+
+    def scaled(self, values: Array) -> Array:
+        """Return inputs, shape (…, n_inputs), from their own units to [0, 1]; what is within stays within."""
+        inside = (values >= self.low) & (values <= self.high)
+        share = (values - self.low) / self.width
+        return np.asarray(np.where(inside, np.clip(share, 0, 1), share))
+
+    def ends(self, i: int) -> tuple[float, float]:
+        """Return the ends of one input, in its own unit."""
+        low, high = (np.broadcast_to(end, max(len(end), i + 1)) for end in (self.low, self.high))
+        return float(low[i]), float(high[i])
+
+    def amount(self, value: float) -> str:
+        """Return an output's value in words: whole counts, or four digits of any other number."""
+        return f"{value:.0f}" if self.counts else f"{value:.4g}"
+
+    @property
+    def unit(self) -> str:
+        """What follows an output's value in words."""
+        return " counts" if self.counts else ""
+
+    @classmethod
+    def enclosing(cls, *inputs: Array) -> Self:
+        """Return the scale of a table, whose ends are the least and largest values of rows, shape (n_rows, n_inputs).
+
+        An input that never varies has no width of its own: it is given that of 1.
+        """
+        low, high = (np.array([end(column) for column in np.vstack(inputs).T]) for end in (np.min, np.max))
+        return cls(low, np.where(high > low, high, low + 1.0), counts=False)
+
+
+Scale.DUTIES = Scale(np.zeros(1), np.ones(1))

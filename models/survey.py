@@ -1,0 +1,218 @@
+"""What readings tell before any method is fitted: straight or bent, one-to-one or not, gaps, repeats, drift."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations_with_replacement
+from typing import Any
+
+import numpy as np
+from scipy import stats
+from scipy.spatial import cKDTree
+from scipy.stats import qmc
+
+from retrolux.models.dataset import Dataset
+from retrolux.models.posterior import Array
+from retrolux.models.state_space import in_order, waits
+
+SURE = 1e-3
+"""Probability below which a bend or a drift is not taken for chance."""
+
+BENT = 0.01
+"""Share of an output's range by which a line has to be off before it counts as bent."""
+
+SPARE = 10  # readings beyond the coefficients of a curved surface, before it is fitted
+SEEN = 3.0  # standard errors by which outputs have to move with a direction of the inputs
+OPEN = 0.1  # mean share of an input's move that lies along directions which outputs do not see
+FOLDED = 0.02  # share of the readings on the other side of a fold
+PROBES = 4000
+HOLE = 1.5  # times a Latin hypercube's widest gap
+ENOUGH = 500  # readings of these hypercubes; gaps of more follow from theirs
+REPEATED = 20  # hypercubes, whose gaps are the measure
+TINY = 1e-300
+
+
+@dataclass(frozen=True, slots=True)
+class Straightness:
+    """How far one output is a straight line of the inputs.
+
+    Attributes
+    ----------
+    output : str
+    explained : float
+        Share of its variance that the line explains, R².
+    bend : float
+        Root mean square of what squares and products of the inputs add to the line, over the output's range.
+    p : float or None
+        Of the F test for these; None where there are too few readings for it.
+    """
+
+    output: str
+    explained: float
+    bend: float
+    p: float | None
+
+    @property
+    def bent(self) -> bool:
+        """Whether it is no straight line: by more than chance, and by more than one would overlook."""
+        return self.p is not None and self.p < SURE and self.bend > BENT
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Readings whose inputs all vary, looked at.
+
+    Attributes
+    ----------
+    data : Dataset
+        Readings that are complete in its outputs.
+    """
+
+    data: Dataset
+
+    @cached_property
+    def straightness(self) -> tuple[Straightness, ...]:
+        """How straight each output is."""
+        x, y = self.data.inputs, self.data.outputs
+        line, curve = _fitted(_lines(x), y), _fitted(_curves(x), y) if self._enough else None
+        return tuple(self._straightness(i, line, curve) for i in range(y.shape[1]))
+
+    def _straightness(self, i: int, line: Array, curve: Array | None) -> Straightness:
+        y, name = self.data.outputs[:, i], self.data.output_names[i]
+        left, whole = ((y - line[:, i]) ** 2).sum(), max(((y - y.mean()) ** 2).sum(), TINY)
+        if curve is None:
+            return Straightness(name, 1 - left / whole, 0.0, None)
+        rest, more = ((y - curve[:, i]) ** 2).sum(), _curves(self.data.inputs).shape[1]
+        few = _lines(self.data.inputs).shape[1]
+        f = ((left - rest) / (more - few)) / max(rest / (len(y) - more), TINY)
+        bend = float(np.sqrt(np.mean((curve[:, i] - line[:, i]) ** 2)) / np.ptp(y))
+        return Straightness(name, 1 - left / whole, bend, float(stats.f.sf(f, more - few, len(y) - more)))
+
+    @property
+    def _enough(self) -> bool:
+        return bool(len(self.data) >= _curves(self.data.inputs).shape[1] + SPARE)
+
+    @cached_property
+    def slopes(self) -> Array:
+        """d(outputs)/d(inputs) at each reading over the scatter, shape (n_rows, n_outputs, n_inputs)."""
+        x, y = self.data.inputs, self.data.outputs
+        curved = any(one.bent for one in self.straightness)
+        design = _curves(x) if curved else _lines(x)
+        weights = np.linalg.lstsq(design, y, rcond=None)[0]
+        left = y - design @ weights
+        scatter = np.sqrt((left**2).sum(axis=0) / max(len(y) - design.shape[1], 1)) + 1e-6 * y.std(axis=0) + TINY
+        steps = np.stack([(_curves if curved else _lines)(x + h) for h in 1e-4 * np.eye(x.shape[1])])
+        change = (steps - design) @ weights / 1e-4
+        return np.asarray(change.transpose(1, 2, 0) / scatter[:, None])
+
+    @cached_property
+    def rank(self) -> int:
+        """Directions of the inputs that outputs move with, at a reading, by more than chance."""
+        return int((self._singular > SEEN * self._uncertainty).sum())
+
+    @cached_property
+    def _singular(self) -> Array:
+        """Root mean square over the readings of the derivative's singular values, the least last."""
+        return np.asarray(np.sqrt((np.linalg.svd(self.slopes, compute_uv=False) ** 2).mean(axis=0)))
+
+    @property
+    def _uncertainty(self) -> float:
+        """Standard error of a slope in units of the scatter, for inputs spread as they are, times the outputs' root."""
+        n, spread = len(self.data), float(self.data.inputs.std(axis=0).min())
+        return float(np.sqrt(self.data.outputs.shape[1] / n) / max(spread, 1e-12))
+
+    @property
+    def sharpness(self) -> float:
+        """How many scatters outputs move by along the direction of the inputs that they see least, over its whole."""
+        return float(self._singular[-1])
+
+    @cached_property
+    def free(self) -> tuple[str, ...]:
+        """Inputs that the outputs leave open, at least in part: they move along directions beyond the rank."""
+        axes = np.linalg.svd(self.slopes, full_matrices=True)[2][:, self.rank :]
+        share = (axes**2).sum(axis=1).mean(axis=0)
+        return tuple(name for name, s in zip(self.data.input_names, share, strict=True) if s > OPEN)
+
+    @cached_property
+    def folded(self) -> float:
+        """Share of the readings on the lesser side of a fold, where the derivative changes its sign; 0 without one.
+
+        On both sides of a fold the same outputs are found: there are several answers.
+        """
+        if self.rank < len(self.data.input_names):
+            return 0.0
+        left = np.linalg.svd(np.hstack(list(self.slopes)), full_matrices=False)[0][:, : self.slopes.shape[2]]
+        signs = np.sign(np.linalg.det(left.T @ self.slopes))
+        return float(min((signs > 0).mean(), (signs < 0).mean()))
+
+    @property
+    def one_to_one(self) -> bool:
+        """Whether outputs determine the inputs, as far as readings tell."""
+        return not self.free and self.folded < FOLDED
+
+    @cached_property
+    def gap(self) -> tuple[float, Array]:
+        """Widest gap over that of a Latin hypercube of as many readings, and its middle, in the inputs' own units."""
+        distance, middle = _widest(self.data.inputs)
+        n, d = self.data.inputs.shape
+        few = min(n, ENOUGH)
+        usual = np.median([_widest(qmc.LatinHypercube(d, seed=seed).random(few))[0] for seed in range(REPEATED)])
+        return distance / float(usual) / (few / n) ** (1 / d), self.data.scale.own(middle)
+
+    @cached_property
+    def repeats(self) -> tuple[int, int]:
+        """Readings of a setting that was read before, and those that are copies of an earlier one to the last digit."""
+        settings = len(np.unique(self.data.inputs, axis=0))
+        whole = len(np.unique(np.hstack([self.data.inputs, self.data.outputs]), axis=0))
+        return len(self.data) - settings, len(self.data) - whole
+
+    @cached_property
+    def drift(self) -> float | None:
+        """Greatest correlation of what a line leaves with what it left just before; None where no order is known."""
+        rows = in_order(self.data)
+        if rows.times is None:
+            return None
+        rest = rows.outputs - _fitted(_lines(rows.inputs), rows.outputs)
+        follows = np.isfinite(waits(rows))[1:]
+        pairs = zip(rest[:-1][follows].T, rest[1:][follows].T, strict=True)
+        known = [(a, b) for a, b in pairs if len(a) > 2 and a.std() > 0 and b.std() > 0]
+        return max((float(np.corrcoef(a, b)[0, 1]) for a, b in known), default=0.0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        ratio, middle = self.gap
+        return {
+            "n_rows": len(self.data),
+            "straightness": [
+                {"output": s.output, "explained": s.explained, "bend": s.bend, "p": s.p, "bent": s.bent}
+                for s in self.straightness
+            ],
+            "rank": self.rank,
+            "free": list(self.free),
+            "folded": self.folded,
+            "one_to_one": self.one_to_one,
+            "gap": {"ratio": ratio, "at": dict(zip(self.data.input_names, middle.tolist(), strict=True))},
+            "repeats": dict(zip(("settings", "copies"), self.repeats, strict=True)),
+            "drift": self.drift,
+        }
+
+
+def _lines(x: Array) -> Array:
+    return np.column_stack([np.ones(len(x)), x])
+
+
+def _curves(x: Array) -> Array:
+    """Return a constant, the inputs, their squares and products."""
+    pairs: Sequence[tuple[int, int]] = list(combinations_with_replacement(range(x.shape[1]), 2))
+    return np.column_stack([_lines(x), *(x[:, i] * x[:, j] for i, j in pairs)])
+
+
+def _fitted(design: Array, y: Array) -> Array:
+    return np.asarray(design @ np.linalg.lstsq(design, y, rcond=None)[0])
+
+
+def _widest(x: Array) -> tuple[float, Array]:
+    """Return how far from every reading the loneliest of many even points in [0, 1] lies, and the point."""
+    probes = qmc.Sobol(x.shape[1], seed=0).random(4096)[:PROBES]
+    distance = cKDTree(x).query(probes)[0]
+    return float(distance.max()), np.asarray(probes[distance.argmax()])
