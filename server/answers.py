@@ -3,21 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from retrolux.models.model import Model
 from retrolux.models.path import follow
+from retrolux.models.targets import check_inputs
 from retrolux.server.errors import BadArgument
 
 
 def predict(model: Model, inputs: Mapping[str, float]) -> dict[str, Any]:
-    """Return the forward prediction at one setting, in counts at the reference exposure. Raises BadArgument."""
+    """Return the forward prediction at one setting. Raises BadArgument, BadTarget."""
     if set(inputs) != set(model.input_names):
         raise BadArgument(
             f"The model's inputs are {', '.join(model.input_names)}; got {', '.join(inputs) or 'none'}.",
-            "Give a value from 0 to 1 for each.",
+            "Give a value for each.",
         )
-    outputs = model.predict(np.array([[inputs[name] for name in model.input_names]]))[0]
+    outputs = model.predict(check_inputs(inputs, model.input_names, model.scale)[None])[0]
     predicted = dict(zip(model.output_names, outputs.tolist(), strict=True))
     return {"model": model.method, "inputs": dict(inputs), "predicted": predicted}
 

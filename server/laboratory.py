@@ -25,11 +25,12 @@ from retrolux.models.model import Model, Progress
 from retrolux.models.solution import Solution
 from retrolux.server.calibrations import Calibrations
 from retrolux.server.config import Config
-from retrolux.server.errors import MixedDevices
+from retrolux.server.errors import BadArgument, MixedDevices
 from retrolux.server.journal import Journal
 from retrolux.server.readings import load_dataset, mean_counts
 from retrolux.server.store import ModelStore
 from retrolux.server.surroundings import LATEST, Surroundings, ambient_now
+from retrolux.server.tables import Columns, load_table
 
 _logger = logging.getLogger(__name__)
 
@@ -51,12 +52,14 @@ class Laboratory:
         Names the device and the folder of log, models and journal.
     log_path : Path, optional
         A log other than the configuration's.
+    models : Path, optional
+        A folder of models other than the configuration's.
     """
 
-    def __init__(self, config: Config, log_path: Path | None = None) -> None:
+    def __init__(self, config: Config, log_path: Path | None = None, models: Path | None = None) -> None:
         self.config = config
         self.log_path = log_path or config.log_path
-        self.store = ModelStore(config.state / "models")
+        self.store = ModelStore(models or config.state / "models")
         self.journal = Journal(config.state / "journal.jsonl")
         self.calibrations = Calibrations(config.state / "calibration.json")
         self._surroundings = Surroundings()
@@ -144,8 +147,13 @@ class Laboratory:
         light: Mapping[str, float] = self.instrument.status().get("light", {})
         return light.get("frequency", self.config.light.frequency)
 
-    def dataset(self, path: Path, only: str | None = None) -> tuple[Dataset, str]:
-        """Return the columns of a log and the instrument that made it; see :func:`load_dataset`."""
+    def dataset(self, path: Path, only: str | None = None, columns: Columns | None = None) -> tuple[Dataset, str]:
+        """Return the columns of a log and the instrument that made it; see :func:`load_dataset`.
+
+        With columns it is a table, of which no instrument is known; see :func:`load_table`.
+        """
+        if columns is not None:
+            return load_table(path, columns), "unknown"
         return load_dataset(path, only=only, gain_ratios=self.gain_ratios)
 
     def own_dataset(self) -> tuple[Dataset, str]:
@@ -240,6 +248,8 @@ class Laboratory:
         return {"sensitivity": found.to_json()}
 
     def _ambient_of(self, model: Model, *, net: bool, log: Path | None) -> Ambient | None:
+        if not model.scale.counts:  # a table knows of no ambient light
+            return None
         return Ambient.none(model.world.names) if net else self._ambient(model, log or self.log_path)
 
     def ambient(self, model: Model) -> Ambient | None:
@@ -278,6 +288,11 @@ class Laboratory:
             ``measured``: mean counts of each channel; ``error_percent``: 100 (measured − target) / target for each
             channel of the target (None where the target is 0); both at the reference exposure.
         """
+        if set(solution.inputs) != set(self.instrument.inputs):
+            raise BadArgument(
+                f"{self.config.device} has the inputs {', '.join(self.instrument.inputs)}.",
+                f"Play back answers of models of these inputs, not {', '.join(solution.inputs)}.",
+            )
         inputs = [solution.inputs[name] for name in self.instrument.inputs]
         readings = []
         for done in range(1, playbacks + 1):

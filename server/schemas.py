@@ -117,11 +117,12 @@ class AttainableAnswer(Answer):
 
 
 class SensitivityAnswer(Answer):
-    """How an answer moves with its target."""
+    """How an answer moves with its target; of a table, for one unit more of an output."""
 
-    per_1000_counts: dict[str, dict[str, float]] = Field(
-        description="by channel, then by input: the move of the input, in input units, for 1000 counts more"
+    per_1000_counts: dict[str, dict[str, float]] | None = Field(
+        None, description="by channel, then by input: the move of the input, in input units, for 1000 counts more"
     )
+    per_unit: dict[str, dict[str, float]] | None = None
     of: str = Field(description="what it is the derivative of")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from retrolux.models import registry
 from retrolux.models.model import Model
 from retrolux.models.storage import read_manifest
-from retrolux.server.errors import NoModel
+from retrolux.server.errors import BadArgument, NoModel
 
 
 class ModelStore:
@@ -32,6 +32,15 @@ class ModelStore:
             model.save(self.folder / model.method)
             self._write_origin(model, device)
             self._loaded[model.method] = (self._stamp(model.method), model)
+
+    def refuse_others(self, inputs: tuple[str, ...]) -> None:
+        """Raise BadArgument where the folder holds models of other inputs, which a fit would replace one by one."""
+        others = {" ".join(entry["inputs"]) for entry in self.entries() if tuple(entry["inputs"]) != inputs}
+        if others:
+            raise BadArgument(
+                f"{self.folder} holds models of other inputs: {', '.join(sorted(others))}.",
+                "Keep these in a folder of their own: --models FOLDER.",
+            )
 
     def get(self, method: str) -> Model:
         """Return the method's model. Raises NoModel, ModelUnreadable."""

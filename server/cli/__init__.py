@@ -23,9 +23,11 @@ COMMANDS = {
     "predict": ("asking", "Which counts will these inputs give?"),
     "sample": ("asking", "Draw joint or conditional samples from a model."),
     "evaluate": ("evaluating", "Score the methods on readings they have not seen."),
+    "advise": ("advising", "Which methods fit these readings, and why?"),
     "learn-curve": ("learning", "How many readings an inverse needs, by method and design."),
     "validate": ("validating", "Measure a fixed protocol; write a dated report that others can compare."),
     "compare": ("comparing", "Can two logs be told apart? A classifier two-sample test."),
+    "example": ("example", "Write an example table: a made-up formulation of five ingredients."),
     "serve": ("serve", "Answer over HTTP."),
 }
 

@@ -45,7 +45,7 @@ def aim(
         raise BadArgument("The target is empty.", "Name a channel and its counts, such as 445nm=16384.")
     task = Aim(wanted, shots, anyway, seed)
     with Laboratory(options.configured(config_path, device, instrument=True)) as lab:
-        fitted = fitted_model(lab, model, data_path, only, seed)
+        fitted = fitted_model(lab, model, options.Readings(data_path, only), seed)
         for remark in lab.strangers(model) if data_path is None else []:
             say(remark)
         with lab.journal.job("aim", {"target": wanted, "shots": shots, "model": model}) as result:

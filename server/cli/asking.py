@@ -22,6 +22,7 @@ from retrolux.server.cli.printing import (
 )
 from retrolux.server.errors import BadArgument
 from retrolux.server.laboratory import Laboratory
+from retrolux.server.tables import Columns
 
 one_model = click.option(
     "--model", type=click.Choice(METHODS), default="gmm", show_default=True, help="Which method answers."
@@ -35,6 +36,8 @@ data_log = options.data_log("Answer from this log's readings instead of the save
     "--model", type=click.Choice([*METHODS, "all"]), default="gmm", show_default=True, help="Which method answers."
 )
 @data_log
+@options.table
+@options.models_folder
 @options.only_device
 @options.samples
 @options.seed
@@ -52,6 +55,8 @@ def invert(
     target: tuple[str, ...],
     model: str,
     data_path: Path | None,
+    columns: Columns | None,
+    models_path: Path | None,
     only: str | None,
     samples: int,
     seed: int,
@@ -70,11 +75,12 @@ def invert(
     if not wanted:
         raise BadArgument("The target is empty.", "Name a channel and its counts, such as 445nm=16384.")
     pair = following.known_pair(path_from, known, net=net)
+    _refuse_of_a_table(columns, net=net, verify=verify)
     methods = available() if model == "all" else (model,)
     found: list[dict[str, Any]] = []
-    with Laboratory(options.configured(config_path, device, instrument=verify)) as lab:
+    with Laboratory(options.configured(config_path, device, instrument=verify), models=models_path) as lab:
         for method in methods:
-            fitted = fitted_model(lab, method, data_path, only, seed)
+            fitted = fitted_model(lab, method, options.Readings(data_path, only, columns), seed)
             with progress_bar(f"asking {method}", None):
                 solution = lab.invert(fitted, wanted, net=net, log=data_path, samples=samples, seed=seed)
             told = lab.sensitivity(fitted, solution, net=net, log=data_path) if sensitivity else {}
@@ -85,11 +91,12 @@ def invert(
     if as_json:
         print_json({"answers": found} if model == "all" else found[0])
         return
-    print_table(answers_table(found, "inputs for the target"))
-    following.print_further(found)
+    scale = fitted.scale
+    print_table(answers_table(found, "inputs for the target", scale))
+    following.print_further(found, scale)
     for remark in remarks(found):
         say("\n".join(wrapped(remark, 80, others="  ")))
-    if not net:
+    if not net and scale.counts:
         lit = any("ambient" in answer for answer in found)
         say(
             "under the ambient light of the latest readings" if lit else "under the ambient light of the fit's readings"
@@ -100,6 +107,8 @@ def invert(
 @click.argument("inputs", nargs=-1, metavar="INPUT …")
 @one_model
 @data_log
+@options.table
+@options.models_folder
 @options.only_device
 @options.seed
 @options.config_file
@@ -109,26 +118,28 @@ def predict(
     inputs: tuple[str, ...],
     model: str,
     data_path: Path | None,
+    columns: Columns | None,
+    models_path: Path | None,
     only: str | None,
     seed: int,
     config_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Which counts will these inputs give? INPUT … are the duties R G B, each 0 to 1."""
-    lab = Laboratory(options.configured(config_path))
-    fitted = fitted_model(lab, model, data_path, only, seed)
+    """Which counts will these inputs give? INPUT … are the duties R G B, each 0 to 1, or a table's inputs."""
+    lab = Laboratory(options.configured(config_path), models=models_path)
+    fitted = fitted_model(lab, model, options.Readings(data_path, only, columns), seed)
     names = fitted.input_names + tuple(f"input {i + 1}" for i in range(len(fitted.input_names), len(inputs)))
-    values = {n: options.duty(n, text) for n, text in zip(names, inputs, strict=False)}
+    values = {n: options.number(n, text) for n, text in zip(names, inputs, strict=False)}
     result = answers.predict(fitted, values)
     if as_json:
         print_json(result)
         return
     table = new_table(f"predicted by {model}")
     table.show_lines = False
-    table.add_column("channel")
-    table.add_column("counts", justify="right")
-    for channel, counts in result["predicted"].items():
-        table.add_row(channel, f"{counts:.0f}")
+    table.add_column("channel" if fitted.scale.counts else "output")
+    table.add_column("counts" if fitted.scale.counts else "value", justify="right")
+    for output, value in result["predicted"].items():
+        table.add_row(output, fitted.scale.amount(value))
     print_table(table)
 
 
@@ -137,6 +148,8 @@ def predict(
 @one_model
 @click.option("-n", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Number of samples.")
 @data_log
+@options.table
+@options.models_folder
 @options.only_device
 @options.seed
 @options.config_file
@@ -147,6 +160,8 @@ def sample(
     model: str,
     n: int,
     data_path: Path | None,
+    columns: Columns | None,
+    models_path: Path | None,
     only: str | None,
     seed: int,
     config_path: Path | None,
@@ -154,8 +169,8 @@ def sample(
 ) -> None:
     """Draw joint samples, or conditional ones where columns are given; CSV unless --json."""
     conditions = options.assignments(given)
-    lab = Laboratory(options.configured(config_path))
-    fitted = fitted_model(lab, model, data_path, only, seed)
+    lab = Laboratory(options.configured(config_path), models=models_path)
+    fitted = fitted_model(lab, model, options.Readings(data_path, only, columns), seed)
     with progress_bar("drawing", None):
         result = answers.sample(fitted, n, conditions, seed)
     if as_json:
@@ -166,9 +181,14 @@ def sample(
         click.echo(",".join(f"{value:.6g}" for value in row))
 
 
-def fitted_model(lab: Laboratory, method: str, data_path: Path | None, only: str | None, seed: int) -> Model:
-    """Return the saved model, or one of the log that was given, with a progress bar while it is fitted."""
-    data = None if data_path is None else lab.dataset(data_path, only)[0]
+def _refuse_of_a_table(columns: Columns | None, *, net: bool, verify: bool) -> None:
+    if columns is not None and (net or verify):
+        raise BadArgument("A table knows of no instrument and no ambient light.", "Leave --net and --verify out.")
+
+
+def fitted_model(lab: Laboratory, method: str, source: options.Readings, seed: int) -> Model:
+    """Return the saved model, or one of the readings that were given, with a progress bar while it is fitted."""
+    data = source.read(lab)
     with progress_bar(f"fitting {method}", 1.0) as update:
         return lab.model(method, data, seed=seed, report=lambda _method, fraction: update(fraction))
 

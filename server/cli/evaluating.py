@@ -4,17 +4,22 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 from rich.table import Table
 
 from retrolux.models.aiming import aim as run_aiming
+from retrolux.models.dataset import Dataset
 from retrolux.models.evaluation import evaluate as run_evaluation
+from retrolux.models.method import PAPER
 from retrolux.models.registry import BESIDE, METHODS, available
+from retrolux.models.scale import Scale
 from retrolux.server.cli import options
 from retrolux.server.cli.fitting import say_what_is_left_out
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.errors import BadArgument
 from retrolux.server.fitting import forest_options
 from retrolux.server.laboratory import Laboratory
+from retrolux.server.tables import Columns
 
 log_path = click.Path(path_type=Path)
 
@@ -31,7 +36,8 @@ log_path = click.Path(path_type=Path)
     help="Recover from the target channels, from all that are not saturated, or from those named.",
 )
 @click.option("--aim", is_flag=True, help="Instead aim at each reading's target channels, knowing those before it.")
-@click.option("--targets", default="445nm,515nm,630nm", show_default=True, help="Comma-separated target channels.")
+@click.option("--targets", help=f"Comma-separated target channels; default: {','.join(PAPER)}, or all of a table's.")
+@options.table
 @options.forest
 @options.only_device
 @options.seed
@@ -44,7 +50,8 @@ def evaluate(
     models: str | None,
     condition: str,
     aim: bool,
-    targets: str,
+    targets: str | None,
+    columns: Columns | None,
     forest: str,
     only: str | None,
     seed: int,
@@ -62,12 +69,15 @@ def evaluate(
     lab = Laboratory(options.configured(config_path))
     chosen = tuple(m.strip() for m in models.split(",")) if models else available()
     say_what_is_left_out(chosen, asked=bool(models))
-    columns = tuple(c.strip() for c in targets.split(","))
-    known, unseen = lab.dataset(train, only)[0], lab.dataset(test, only)[0]
+    known, unseen = lab.dataset(train, only, columns)[0], lab.dataset(test, only, columns)[0]
+    if columns is not None:
+        known, unseen = _alike(known, unseen)
+    usual = PAPER if columns is None else known.output_names
+    wanted = tuple(c.strip() for c in targets.split(",")) if targets else usual
     with progress_bar("evaluating", 1.0) as update:
         if aim:
             result = run_aiming(
-                known, unseen, chosen, targets=columns, seed=seed, progress=update, options=forest_options(forest)
+                known, unseen, chosen, targets=wanted, seed=seed, progress=update, options=forest_options(forest)
             ).to_json()
         else:
             result = run_evaluation(
@@ -75,7 +85,7 @@ def evaluate(
                 unseen,
                 chosen,
                 condition=condition,
-                targets=columns,
+                targets=wanted,
                 seed=seed,
                 progress=update,
                 options=forest_options(forest),
@@ -83,8 +93,14 @@ def evaluate(
     if as_json:
         print_json(result)
         return
-    print_table(_table(result, "inputs aimed at" if aim else "inputs recovered from outputs"))
+    print_table(_table(result, "inputs aimed at" if aim else "inputs recovered from outputs", known.scale))
     say(_counted(result))
+
+
+def _alike(*tables: Dataset) -> list[Dataset]:
+    """Return tables with the same ends of their inputs, so that 0 and 1 are the same of both."""
+    ends = Scale.enclosing(*(np.array([t.scale.low, t.scale.high]) for t in tables))
+    return [table.rescaled(ends) for table in tables]
 
 
 def _counted(result: dict[str, Any]) -> str:
@@ -104,14 +120,15 @@ def _counted(result: dict[str, Any]) -> str:
 HEADINGS = ("model", "input", "RMSE", "at ends", "new", "covers", "fit s", "ms")
 
 
-def _table(result: dict[str, Any], title: str) -> Table:
+def _table(result: dict[str, Any], title: str, scale: Scale) -> Table:
     """Return the scores; RMSE is of all, of readings with an input at 0 or 1, and of settings not learnt from."""
     table = new_table(title)
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in {"model", "input"} else "right")
     for method, score in result["models"].items():
         inputs = list(score["rmse"])
-        columns = [_column(score[name], inputs, ".4f") for name in ("rmse", "rmse_at_ends", "rmse_new")]
+        form = ".4f" if scale.counts else ".3g"
+        columns = [_column(score[name], inputs, form) for name in ("rmse", "rmse_at_ends", "rmse_new")]
         table.add_row(
             method,
             "\n".join(inputs),

@@ -9,11 +9,14 @@ from retrolux.server.cli import options
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.fitting import fit_and_save, forest_options
 from retrolux.server.laboratory import Laboratory
+from retrolux.server.tables import Columns
 
 
 @click.command()
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("--model", "models", multiple=True, type=click.Choice(METHODS), help="Repeatable; all by default.")
+@options.table
+@options.models_folder
 @options.forest
 @options.only_device
 @options.seed
@@ -23,15 +26,21 @@ def fit(
     *,
     log: Path,
     models: tuple[str, ...],
+    columns: Columns | None,
+    models_path: Path | None,
     forest: str,
     only: str | None,
     seed: int,
     config_path: Path | None,
     as_json: bool,
 ) -> None:
-    """Fit models to the readings of LOG and save them as plain data."""
-    lab = Laboratory(options.configured(config_path))
-    data, device = lab.dataset(log, only)
+    """Fit models to the readings of LOG and save them as plain data.
+
+    With --inputs, LOG is a table of any instrument, CSV or JSON Lines, with a name for each column.
+    """
+    lab = Laboratory(options.configured(config_path), models=models_path)
+    data, device = lab.dataset(log, only, columns)
+    lab.store.refuse_others(data.input_names)
     chosen = models or available()
     say_what_is_left_out(chosen, asked=bool(models))
     params = {"log": str(log.resolve()), "models": list(chosen), "seed": seed}

@@ -6,9 +6,10 @@ from typing import Any
 from rich.table import Table
 
 from retrolux.models.model import Model
+from retrolux.models.scale import Scale
 from retrolux.server import answers
 from retrolux.server.cli import options
-from retrolux.server.cli.printing import Row, new_table, print_table, say, wrapped
+from retrolux.server.cli.printing import Row, new_table, print_table, say, setting, wrapped
 from retrolux.server.errors import BadArgument
 
 WIDTH = 80
@@ -25,8 +26,8 @@ def known_pair(inputs: str | None, outputs: Sequence[str], *, net: bool) -> Pair
         return None
     if net:
         raise BadArgument("A path begins at a reading, which has ambient light in it.", "Leave --net out.")
-    duties = tuple(options.duty(f"input {i} of --path", text) for i, text in enumerate(inputs.split(","), 1))
-    return duties, options.assignments(outputs)
+    values = tuple(options.number(f"input {i} of --path", text) for i, text in enumerate(inputs.split(","), 1))
+    return values, options.assignments(outputs)
 
 
 def path(
@@ -40,43 +41,44 @@ def path(
     return answers.path(model, target, dict(zip(model.input_names, inputs, strict=True)), outputs or None)
 
 
-def print_further(found: Sequence[Row]) -> None:
+def print_further(found: Sequence[Row], scale: Scale) -> None:
     """Print what was asked for beside the answers, a table each."""
     for answer in found:
         if answer["solutions"]:
-            print_table(_solutions(answer))
+            print_table(_solutions(answer, scale))
         if "sensitivity" in answer:
             print_table(_sensitivity(answer))
             if answer["sensitivity"]["of"] != "the method's own answer":
                 say(f"{answer['model']}: this is the derivative of {answer['sensitivity']['of']}")
         if "path" in answer:
-            print_table(_path(answer["path"]))
+            print_table(_path(answer["path"], scale))
             _say_how_it_ended(answer["path"])
 
 
-def _solutions(answer: Row) -> Table:
+def _solutions(answer: Row, scale: Scale) -> Table:
     every, shown = [answer, *answer["solutions"]], _shown(answer["inputs"], answer["target"])
     table = _numbers(f"all {len(every)} answers by {answer['model']}", ["weight", *answer["inputs"], *shown])
     for one in every:
-        inputs = [f"{value:.4f}" for value in one["inputs"].values()]
-        table.add_row(f"{one['weight']:.2f}", *inputs, *(f"{one['predicted'][c]:.0f}" for c in shown))
+        inputs = [setting(value, scale) for value in one["inputs"].values()]
+        table.add_row(f"{one['weight']:.2f}", *inputs, *(scale.amount(one["predicted"][c]) for c in shown))
     return table
 
 
 def _sensitivity(answer: Row) -> Table:
-    title = f"move of the inputs for 1000 counts more, by {answer['model']}"
-    table = _numbers(title, ["channel", *answer["inputs"]])
-    for channel, moves in answer["sensitivity"]["per_1000_counts"].items():
-        table.add_row(channel, *(f"{move:+.5f}" for move in moves.values()))
+    of_counts = "per_1000_counts" in answer["sensitivity"]
+    title = f"move of the inputs for {'1000 counts' if of_counts else '1'} more, by {answer['model']}"
+    table = _numbers(title, ["channel" if of_counts else "output", *answer["inputs"]])
+    for output, moves in answer["sensitivity"]["per_1000_counts" if of_counts else "per_unit"].items():
+        table.add_row(output, *(f"{move:+.5f}" if of_counts else f"{move:+.3g}" for move in moves.values()))
     return table
 
 
-def _path(way: Row) -> Table:
+def _path(way: Row, scale: Scale) -> Table:
     shown = _shown(way["inputs"], way["outputs"])
     table = _numbers(f"path to the target by {way['model']}", ["way", *way["inputs"], *shown])
     for row in way["path"]:
-        inputs = [f"{value:.4f}" for value in row["inputs"].values()]
-        cells = [*inputs, *(f"{row['outputs'][channel]:.0f}" for channel in shown)]
+        inputs = [setting(value, scale) for value in row["inputs"].values()]
+        cells = [*inputs, *(scale.amount(row["outputs"][channel]) for channel in shown)]
         table.add_row(f"{100 * row['fraction']:.0f} %", *cells)
     return table
 

@@ -1,14 +1,19 @@
 """Options that several commands share, and the kinds of arguments they take."""
 
+import functools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
+from retrolux.models.dataset import Dataset
 from retrolux.server.config import Config, load_config
 from retrolux.server.errors import BadArgument
+from retrolux.server.laboratory import Laboratory
+from retrolux.server.tables import Columns
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -31,7 +36,67 @@ forest = click.option(
 samples = click.option(
     "--samples", type=click.IntRange(2, 100_000), default=500, show_default=True, help="Of the generative methods."
 )
+models_folder = click.option(
+    "--models", "models_path", type=click.Path(path_type=Path), metavar="FOLDER", help="Of the saved models."
+)
 DUTIES_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}  # so that -1 is a refused duty, not an unknown option
+
+
+def table(command: Command) -> Command:
+    """Let a command read tables: its ``columns`` say which columns are what, None where a log is read."""
+
+    @functools.wraps(command)
+    def with_columns(
+        *,
+        input_columns: str | None,
+        output_columns: str | None,
+        ranges: tuple[str, ...],
+        **others: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401 - whatever the command returns
+        return command(columns=_columns(input_columns, output_columns, ranges), **others)
+
+    ends = click.option("--range", "ranges", multiple=True, metavar="NAME=LOW..HIGH", help="Ends of a table's input.")
+    outputs = click.option("--outputs", "output_columns", metavar="NAMES", help="Of a table; default: all others.")
+    inputs = click.option("--inputs", "input_columns", metavar="NAMES", help="Read a table with these input columns.")
+    return cast("Command", inputs(outputs(ends(with_columns))))
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Which readings a command is to answer from; none for saved models."""
+
+    path: Path | None
+    only: str | None
+    columns: Columns | None = None
+
+    def read(self, laboratory: Laboratory) -> Dataset | None:
+        """Return them as arrays. Raises what :meth:`Laboratory.dataset` does, and BadArgument."""
+        if self.path is None and self.columns is not None:
+            raise BadArgument("--inputs is of a table.", "Name it with --data, or leave --inputs out.")
+        return None if self.path is None else laboratory.dataset(self.path, self.only, self.columns)[0]
+
+
+def _columns(inputs: str | None, outputs: str | None, ranges: Sequence[str]) -> Columns | None:
+    if inputs is None:
+        if outputs or ranges:
+            raise BadArgument("--outputs and --range are of a table.", "Name its inputs, too: --inputs NAMES.")
+        return None
+    return Columns(_names(inputs), None if outputs is None else _names(outputs), dict(map(_range, ranges)))
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if not all(names):
+        raise BadArgument(f"{text!r} names no columns.", "Write them with commas between, such as --inputs salt,acid.")
+    return names
+
+
+def _range(text: str) -> tuple[str, tuple[float, float]]:
+    name, _, ends = text.partition("=")
+    low, dots, high = ends.partition("..")
+    if not (name and dots):
+        raise BadArgument(f"{text!r} is not of the form NAME=LOW..HIGH.", "Write for example --range salt=0..4.")
+    return name.strip(), (number(name, low), number(name, high))
 
 
 def data_log(text: str) -> Callable[[Command], Command]:

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from retrolux.models.scale import Scale
+
 Row = Mapping[str, Any]
 
 
@@ -66,24 +68,31 @@ def new_table(title: str) -> Table:
     return Table(title=title, show_lines=True, box=box.HORIZONTALS, pad_edge=False)
 
 
-def answers_table(answers: Sequence[Row], title: str) -> Table:
+def setting(value: float, scale: Scale) -> str:
+    """Return an input's value in words: a duty, or a number in its own unit."""
+    return f"{value:.4f}" if scale.counts else f"{value:.4g}"
+
+
+def answers_table(answers: Sequence[Row], title: str, scale: Scale = Scale.DUTIES) -> Table:
     """Return the table of answers: a method's inputs beside what was asked, predicted and measured."""
     played = any("measured" in a for a in answers)
     table = new_table(title)
     table.add_column("method")
     table.add_column("inputs ± sd", no_wrap=True)
-    for heading in ("channel", "asked", "predicted") + (("measured", "error %") if played else ()):
+    asked = ("channel" if scale.counts else "output", "asked", "predicted")
+    for heading in asked + (("measured", "error %") if played else ()):
         table.add_column(heading, justify="right", no_wrap=True)
     for answer in answers:
-        table.add_row(*_cells(answer, played=played))
+        table.add_row(*_cells(answer, scale, played=played))
     return table
 
 
-def _cells(answer: Row, *, played: bool) -> list[str]:
+def _cells(answer: Row, scale: Scale, *, played: bool) -> list[str]:
     channels = list(answer["target"])
-    inputs = "\n".join(f"{n} {v:.4f} ± {answer['std'][n]:.4f}" for n, v in answer["inputs"].items())
+    std = answer["std"]
+    inputs = "\n".join(f"{n} {setting(v, scale)} ± {setting(std[n], scale)}" for n, v in answer["inputs"].items())
     columns = [answer["target"], answer["predicted"]] + ([answer["measured"]] if played else [])
-    cells = ["\n".join(_count(column.get(c)) for c in channels) for column in columns]
+    cells = ["\n".join(_amount(column.get(c), scale) for c in channels) for column in columns]
     errors = ["\n".join(_percent(answer["error_percent"].get(c)) for c in channels)] if played else []
     return [answer["model"], inputs, "\n".join(channels), *cells, *errors]
 
@@ -93,8 +102,8 @@ def remarks(answers: Sequence[Row]) -> list[str]:
     return [f"{a['model']}: {text}" for a in answers for text in a["warnings"]]
 
 
-def _count(value: float | None) -> str:
-    return "–" if value is None else f"{value:.0f}"
+def _amount(value: float | None, scale: Scale) -> str:
+    return "–" if value is None else scale.amount(value)
 
 
 def _percent(value: float | None) -> str:

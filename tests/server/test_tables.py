@@ -1,0 +1,221 @@
+"""Tables of any instrument: read whole or refused by line, and led through fit, evaluate and invert."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from retrolux.device.errors import LogUnreadable
+from retrolux.models.errors import BadData
+from retrolux.server.errors import BadArgument
+from retrolux.server.formulation import INGREDIENTS, PROPERTIES, lines, properties
+from retrolux.server.tables import Columns, load_table
+
+XY = Columns(("x",), ("y",))
+INPUTS = ",".join(INGREDIENTS)
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x,y\n1,10\n2,20\n3,35\n",
+        "# a remark\n\nx, y\n1, 10\n# another\n2, 20\n3, 35\n",
+        "x;y\n1,0;10\n2,0;20,0\n3;35\n",
+        "x\ty\n1\t10\n2\t20\n3\t35\n",
+        "\ufeffx,y\r\n1,10\r\n2,20\r\n3,35\r\n",
+        '"x","y","who"\n1,10,"Ann, Bo"\n2,20,Cy\n3,35,\n',
+        '{"x": 1, "y": 10}\n{"y": 20, "x": 2}\n{"x": 3, "y": 35, "who": "Ann"}\n',
+        '{"in": {"x": 1}, "out": {"y": 10}}\n{"in": {"x": 2}, "out": {"y": 20}}\n{"in": {"x": 3}, "out": {"y": 35}}\n',
+        "x,y\n1,10\n2,\n2,20\n,4\n3,35\n",
+    ],
+    ids=["csv", "remarks", "decimal commas", "tabs", "Excel", "quoted", "JSON Lines", "nested", "blanks"],
+)
+def test_every_form_says_the_same(tmp_path, text):
+    data = load_table(written(tmp_path / "t", text), XY)
+    assert data.own_inputs.tolist() == [[1], [2], [3]]
+    assert data.inputs.tolist() == [[0], [0.5], [1]]
+    assert data.outputs.tolist() == [[10], [20], [35]]
+    assert (data.input_names, data.output_names) == (("x",), ("y",))
+    assert not data.saturated.any()
+    assert data.times is None
+
+
+@given(st.lists(st.tuples(*[st.floats(-1e8, 1e8)] * 3), min_size=2, max_size=20))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_numbers_come_back_from_both_forms(tmp_path, rows):
+    csv = written(tmp_path / "t.csv", "a,b,c\n" + "".join(f"{a!r},{b!r},{c!r}\n" for a, b, c in rows))
+    jsonl = written(
+        tmp_path / "t.jsonl", "".join(json.dumps(dict(zip("abc", row, strict=True))) + "\n" for row in rows)
+    )
+    for path in (csv, jsonl):
+        data = load_table(path, Columns(("a",)))
+        assert data.output_names == ("b", "c")
+        assert data.outputs.tolist() == [[b, c] for _, b, c in rows]
+        assert data.own_inputs[:, 0] == pytest.approx([a for a, _, _ in rows], rel=1e-9, abs=1e-6)
+
+
+def test_blank_cells_cost_their_row_and_are_counted(tmp_path, caplog):
+    load_table(written(tmp_path / "t", "x,y\n1,10\n2,\n3,35\n"), XY)
+    assert "1 rows lack a number; left out" in caplog.text
+
+
+def test_a_bound_is_at_least_that(tmp_path):
+    data = load_table(written(tmp_path / "t", "x,y\n1,10\n2,> 20\n3,>35\n"), XY)
+    assert data.outputs[:, 0].tolist() == [10, 20, 35]
+    assert data.saturated[:, 0].tolist() == [False, True, True]
+
+
+def test_ranges_are_the_readings_own_unless_they_are_given(tmp_path):
+    path = written(tmp_path / "t", "x,y\n1,10\n2,20\n3,35\n")
+    data = load_table(path, Columns(("x",), ("y",), {"x": (0.0, 4.0)}))
+    assert data.inputs[:, 0].tolist() == [0.25, 0.5, 0.75]
+    with pytest.raises(BadData, match=r"x is 1, outside 2 … 4"):
+        load_table(path, Columns(("x",), ("y",), {"x": (2.0, 4.0)}))
+    with pytest.raises(BadArgument, match="no input"):
+        Columns(("x",), ("y",), {"z": (0.0, 1.0)})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("x,y\n1,10\n2,nan\n", "line 3: y is 'nan', which is no finite number"),
+        ("x,y\n1,10\n2,inf\n", "line 3: y is 'inf'"),
+        ("x,y\n1,ten\n", "line 2: y is 'ten'"),
+        ("x,y\n1,10\n2,20,30\n", "line 3 has 3 cells, and there are 2 columns"),
+        ("x,y\n1,1e12\n", "larger unit"),
+        ("x,x\n1,1\n", "columns' names"),
+        ("x,\n1,1\n", "columns' names"),
+        ("", "no rows"),
+        ("x,y\n", "no rows"),
+        ("x,y\n,1\n2,\n", "No row"),
+        ('{"x": 1, "y": true}\n', "line 1: y is True"),
+        ('{"x": 1, "y": [2]}\n', "line 1: y is"),
+        ('{"x": 1, "y": NaN}\n', "line 1"),
+        ('{"x": 1, "y": 2}\nhello\n', "line 2"),
+    ],
+)
+def test_what_is_no_table_is_refused_by_its_line(tmp_path, text, words):
+    with pytest.raises(LogUnreadable, match=words):
+        load_table(written(tmp_path / "t", text), XY)
+
+
+def test_a_file_that_is_none_is_refused(tmp_path):
+    with pytest.raises(LogUnreadable, match="cannot be read"):
+        load_table(tmp_path / "none.csv", XY)
+    (tmp_path / "latin").write_bytes("t °C,y\n1,2\n".encode("latin-1"))
+    with pytest.raises(LogUnreadable, match="UTF-8"):
+        load_table(tmp_path / "latin", XY)
+
+
+def test_columns_that_are_not_there_are_named_with_those_that_are(tmp_path):
+    path = written(tmp_path / "t", "x,y\n1,10\n")
+    with pytest.raises(BadArgument, match=r"no column z\. Choose among x, y"):
+        load_table(path, Columns(("x", "z")))
+    with pytest.raises(BadArgument, match="named twice"):
+        load_table(path, Columns(("x",), ("x", "y")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--outputs", "y"], "Name its inputs, too"),
+        (["--range", "x=0..1"], "Name its inputs, too"),
+        (["--inputs", "x,,y"], "names no columns"),
+        (["--inputs", "x", "--range", "x=1"], "NAME=LOW..HIGH"),
+        (["--inputs", "x", "--range", "x=a..b"], "no finite number"),
+        (["--inputs", "x", "--range", "x=2..1"], "no range"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(cli, tmp_path, arguments, words):
+    found = cli("fit", written(tmp_path / "t.csv", "x,y\n1,10\n2,20\n3,35\n"), *arguments)
+    assert found.code in {1, 2}
+    assert words in found.err
+
+
+class TestFormulation:
+    """Five ingredients give three properties; all of it from the command line."""
+
+    @pytest.fixture
+    def fitted(self, cli, home):
+        (home / "f.csv").write_text("\n".join(lines(120, 0)) + "\n", encoding="utf-8")
+        models = [part for m in ("linear", "pls", "gmm") for part in ("--model", m)]
+        found = cli("fit", "f.csv", "--inputs", INPUTS, "--models", "own", *models)
+        assert found.code == 0, found.err
+        return cli
+
+    @pytest.mark.parametrize("model", ["linear", "pls", "gmm"])
+    def test_the_shares_that_it_answers_have_the_properties(self, fitted, model):
+        target = {"viscosity": 250.0, "pH": 6.5, "turbidity": 20.0}
+        asked = [f"{name}={value}" for name, value in target.items()]
+        answer = fitted("invert", *asked, "--models", "own", "--model", model, "--json").json
+        assert answer["feasible"]
+        for one in (answer, *answer["solutions"]):
+            shares = np.array([[one["inputs"][name] for name in INGREDIENTS]])
+            ends = np.array(list(INGREDIENTS.values()))
+            assert ((shares >= ends[:, 0] - 0.02) & (shares <= ends[:, 1] + 0.02)).all()
+            true = dict(zip(PROPERTIES, properties(shares)[0], strict=True))
+            assert true["viscosity"] == pytest.approx(250, abs=25)  # a line follows its bend to a tenth
+            assert true["pH"] == pytest.approx(6.5, abs=0.05)
+            assert true["turbidity"] == pytest.approx(20, abs=3.5)
+        assert len(answer["solutions"]) >= 2  # five ingredients, three properties
+        assert sum(one["weight"] for one in (answer, *answer["solutions"])) == pytest.approx(1)
+
+    def test_what_cannot_be_is_said_in_its_own_units(self, fitted):
+        answer = fitted(
+            "invert", "viscosity=250", "turbidity=90", "--models", "own", "--model", "linear", "--json"
+        ).json
+        assert not answer["feasible"]
+        assert any(words.startswith("turbidity: 90 cannot be reached") for words in answer["warnings"])
+
+    def test_a_person_sees_units_and_no_counts(self, fitted):
+        found = fitted("invert", "viscosity=250", "pH=6.5", "--models", "own", "--sensitivity")
+        assert "output" in found.out
+        assert "for 1 more" in found.out
+        assert "6.5" in found.out
+        assert "counts" not in found.out + found.err
+        assert "ambient" not in found.out + found.err
+
+    def test_predictions_take_shares(self, fitted):
+        found = fitted("predict", "12", "1.5", "0.6", "5", "0.5", "--models", "own", "--model", "linear", "--json").json
+        expected = properties(np.array([[12, 1.5, 0.6, 5, 0.5]]))[0]
+        assert list(found["predicted"].values()) == pytest.approx(expected, rel=0.05)
+        refused = fitted("predict", "50", "1.5", "0.6", "5", "0.5", "--models", "own", "--model", "linear")
+        assert refused.code == 2
+        assert "surfactant is 50, outside" in refused.err
+
+    def test_it_is_evaluated_on_another_table(self, fitted, home):
+        (home / "g.csv").write_text("\n".join(lines(40, 1)) + "\n", encoding="utf-8")
+        arguments = ("--train", "f.csv", "--test", "g.csv", "--inputs", INPUTS, "--models", "linear", "--json")
+        score = fitted("evaluate", *arguments).json["models"]["linear"]
+        assert 0.02 < score["rmse"]["acid"] < 0.1  # of a per cent; pH tells it
+        assert score["rmse"]["surfactant"] > 1  # which nothing tells well
+
+    def test_an_instrument_s_models_are_not_replaced(self, fitted, home):
+        found = fitted("fit", "f.csv", "--inputs", "surfactant,salt", "--models", "own")
+        assert found.code == 2
+        assert "models of other inputs: surfactant salt polymer glycerol acid" in found.err
+        assert fitted("invert", "viscosity=250", "--models", "own", "--model", "gmm").code == 0
+
+    def test_the_table_answers_without_saved_models(self, fitted):
+        found = fitted("invert", "pH=6.5", "--data", "f.csv", "--inputs", INPUTS, "--model", "linear", "--json").json
+        assert found["predicted"]["pH"] == pytest.approx(6.5, abs=0.02)
+        assert fitted("invert", "pH=6.5", "--inputs", INPUTS).code == 2
+        assert "no instrument" in fitted("invert", "pH=6.5", "--data", "f.csv", "--inputs", INPUTS, "--verify").err
+
+
+def test_an_example_is_written_once(cli, home):
+    assert cli("example", "-n", "5", "-o", "f.csv").code == 0
+    first = (home / "f.csv").read_text(encoding="utf-8")
+    assert first.startswith("# A made-up formulation: computed, not measured.")
+    assert len(first.splitlines()) == 7
+    assert cli("example", "-n", "5", "-o", "f.csv").code == 2
+    assert (home / "f.csv").read_text(encoding="utf-8") == first
+    assert cli("example", "-n", "5").out == first
