@@ -49,7 +49,8 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
     """Return an answer with all that is to be said of it: its uncertainty, what it is predicted to give, verdicts."""
     method, names, columns = wish.model, wish.names, wish.model.data.columns(wish.names)
     own = posterior.scaled(method._honesty(names))
-    mean, *spread = (part[0] for part in (setting.widened(own, names) if setting else own).parts)
+    found = setting.widened(own, names) if setting else own
+    mean, *spread = (part[0] for part in found.parts)
     offset = setting.ambient.mean if setting else np.zeros(len(method.output_names))
     reached, asked = method.predict(mean[None])[0] + offset, wish.values + offset[columns]
     reach = method.judge.attainable(method, names, asked, mean, setting)
@@ -64,6 +65,7 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
         inputs=inputs,
         std=_named(method.input_names, spread[0] * scale.width),
         interval90=_named(method.input_names, scale.own(np.array(spread[1:])).T),
+        ellipsoid90=_rows(found.ellipsoids[0] * scale.width * np.broadcast_to(scale.width, len(mean))[:, None]),
         predicted=predicted,
         feasible=reach.met,
         in_domain=not strange,
@@ -78,6 +80,10 @@ def _gives(wish: Wish, answer: Solution) -> bool:
     """Return whether an answer is predicted to give what is asked, whether or not others would."""
     asked, reached = (np.array([part[name] for name in wish.names]) for part in (answer.target, answer.predicted))
     return verdict.gives(asked, reached, wish.model._residual_covariance(wish.model.data.columns(wish.names)))
+
+
+def _rows(matrix: Array) -> tuple[tuple[float, ...], ...]:
+    return tuple(tuple(row) for row in matrix.tolist())
 
 
 def _named(names: Sequence[str], values: Array) -> dict[str, Any]:

@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from scipy import stats
 
-from retrolux.models import answering, honesty, readings
+from retrolux.models import answering, honesty, readings, reweighting
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import TAIL, Conditional, Fit, Resampled, summarise
 from retrolux.models.dataset import Dataset
 from retrolux.models.derivatives import Sensitivity
-from retrolux.models.errors import BadTarget, NoDerivative
+from retrolux.models.errors import NoDerivative
 from retrolux.models.inverse import Branch, Prior, Question, draws
 from retrolux.models.kalman import Walk
 from retrolux.models.method import Method, Names
@@ -25,7 +25,6 @@ from retrolux.models.solution import Solution
 from retrolux.models.state_space import StateSpace, waits
 from retrolux.models.targets import check_array, check_names
 
-PRIORS = ("design", "uniform")
 QUANTILE = float(stats.norm.ppf(1 - TAIL))
 
 
@@ -48,15 +47,14 @@ class BayesModel(Method):
     straight: ClassVar[bool] = True
     fit_class: ClassVar[type[Fit]] = StateSpace
 
-    def __init__(self, *, targets: Sequence[str] | None = None, prior: str = "design") -> None:
-        super().__init__(targets=targets)
-        if prior not in PRIORS:
-            raise BadTarget(f"There is no prior {prior!r}.", f"Choose {' or '.join(PRIORS)}.")
-        self.prior = prior
+    def __init__(self, *, targets: Sequence[str] | None = None, prior: str = reweighting.DESIGN) -> None:
+        super().__init__(targets=targets, prior=prior)
         self._lacking: Array = np.zeros(1)  # counts of ambient light that readings usually have more
 
-    def _options(self) -> dict[str, Any]:
-        return super()._options() | {"prior": self.prior}
+    @property
+    def _reweighs(self) -> bool:
+        """Return False: its prior of the ends is its own, and in its posterior already."""
+        return False
 
     @property
     def state(self) -> StateSpace:
@@ -119,7 +117,7 @@ class BayesModel(Method):
         """Return how far readings lie outside their intervals; each under the ambient light that those before tell."""
         if not self.in_ambient:
             return super()._excess(left, names)
-        scores = np.full(left.inputs.shape, np.nan)
+        scores = np.full((len(left), len(self.input_names) + 1), np.nan)
         if left.times is None:
             return scores
         order = np.argsort(left.times, kind="stable")
@@ -127,7 +125,7 @@ class BayesModel(Method):
         told = np.flatnonzero(~np.isinf(waits(rows)) & ~rows.saturated[:, columns].any(axis=1))
         ambient = self.state.follow(rows).before(self.state.names, told)
         found = self._recover_in(names, rows.outputs[told][:, columns], ambient, honesty.ENOUGH, self.seed)
-        scores[order[told]] = found.excess(rows.inputs[told])
+        scores[order[told]] = found.stretches(rows.inputs[told])
         return scores
 
     def _described(self, setting: Setting | None) -> tuple[StateSpace, Ambient]:  # noqa: ARG002 - it is all its own
@@ -156,7 +154,7 @@ class BayesModel(Method):
         return self.state
 
     def _prior(self) -> Prior:
-        if self.prior == "uniform":
+        if self.prior == reweighting.UNIFORM:
             return Prior.uniform(len(self.input_names))
         return Prior.of_design(self.data.inputs)
 
@@ -252,22 +250,21 @@ class Inputs(Conditional):
         return np.asarray(slopes[self._asked][:, [self.named.index(name) for name in self.given]])
 
     def _summary(self, given: Array, ambient: Sequence[Ambient], samples: int, seed: int) -> Posterior:
-        parts = np.empty((4, len(given), len(self.wanted)))
-        for i, (row, there) in enumerate(zip(given, ambient, strict=True)):
-            one = _summarised(self._branches(row, there), samples, seed)
-            parts[:, i] = [a[self._asked] for a in (one.mean, one.std, one.low, one.high)]
-        return Posterior(*parts)
+        rows = zip(given, ambient, strict=True)
+        found = Posterior.of_rows([_summarised(self._branches(row, there), samples, seed) for row, there in rows])
+        covariance = found.together[:, self._asked][:, :, self._asked]
+        mean, std, low, high = (part[:, self._asked] for part in found.parts)
+        return Posterior(mean, std, low, high, covariance)
 
 
 def _summarised(branches: list[Branch], samples: int, seed: int) -> Posterior:
-    """Return moments and quantiles: in closed form where one normal distribution is far from the bounds."""
+    """Return moments and quantiles, one row: in closed form where one normal distribution is far from the bounds."""
     first = branches[0].inputs
     if len(branches) == 1 and not len(first.cut):
-        mean, std = first.mean, first.std
+        mean, std = first.mean[None], first.std[None]
         half = QUANTILE * std
-        return Posterior(mean, std, mean - half, mean + half)
-    found = summarise(draws(branches, samples, np.random.default_rng(seed))[None])
-    return Posterior(found.mean[0], found.std[0], found.low[0], found.high[0])
+        return Posterior(mean, std, mean - half, mean + half, first.covariance[None])
+    return summarise(draws(branches, samples, np.random.default_rng(seed))[None])
 
 
 @dataclass(frozen=True, eq=False)

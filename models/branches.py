@@ -272,9 +272,13 @@ def _spread(draws: Array, own: Posterior) -> Posterior:
     found = summarise(draws[None])
     middle = found.mean[0]
     known = (middle > SAME) & (middle < 1 - SAME)
-    return Posterior(*(np.where(known, f, o) for f, o in zip(found.parts, own.parts, strict=True)))
+    both = known[:, None] & known
+    covariance = np.where(both, found.together, np.where(np.eye(len(known), dtype=bool), own.together, 0.0))
+    mean, std, low, high = (np.where(known, f, o) for f, o in zip(found.parts, own.parts, strict=True))
+    return Posterior(mean, std, low, high, covariance)
 
 
 def _about(point: Array, spread: Posterior) -> Posterior:
     """Return the posterior of a branch at one of its points, which its interval holds."""
-    return Posterior(point[None], spread.std, np.minimum(spread.low, point), np.maximum(spread.high, point))
+    low, high = np.minimum(spread.low, point), np.maximum(spread.high, point)
+    return Posterior(point[None], spread.std, low, high, spread.covariance)

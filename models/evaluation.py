@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from retrolux.models import readings, registry
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
@@ -147,11 +145,12 @@ class _Task:
 
 
 def _recovered(model: Model, unseen: Dataset, patterns: Patterns, seed: int) -> Posterior:
-    parts = np.empty((4, *unseen.inputs.shape))
+    found: list[Posterior | None] = [None] * len(unseen)
     for pattern, rows in patterns.items():
-        found = model.recover(pattern, unseen.outputs[rows][:, unseen.columns(pattern)], seed=seed)
-        parts[:, rows] = found.mean, found.std, found.low, found.high
-    return Posterior(*parts)
+        some = model.recover(pattern, unseen.outputs[rows][:, unseen.columns(pattern)], seed=seed)
+        for row, one in zip(rows, some.rows(), strict=True):
+            found[row] = one
+    return Posterior.of_rows([one for one in found if one is not None])
 
 
 def _share(progress: Progress | None, i: int, n: int) -> Progress:

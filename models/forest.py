@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from retrolux.models import derivatives, forward, readings
+from retrolux.models import derivatives, forward, readings, reweighting
 from retrolux.models.conditional import Conditional, Fit
 from retrolux.models.flow_settings import FlowSettings, chosen
 from retrolux.models.line_and_flow import FlowGiven
@@ -36,9 +36,13 @@ class ForestModel(Method):
     moves_of: ClassVar[str] = derivatives.LINE
 
     def __init__(
-        self, *, targets: tuple[str, ...] | None = None, settings: FlowSettings | Mapping[str, Any] | None = None
+        self,
+        *,
+        targets: tuple[str, ...] | None = None,
+        settings: FlowSettings | Mapping[str, Any] | None = None,
+        prior: str = reweighting.DESIGN,
     ) -> None:
-        super().__init__(targets=targets)
+        super().__init__(targets=targets, prior=prior)
         self.settings = chosen(settings)
 
     def _options(self) -> dict[str, Any]:

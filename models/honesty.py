@@ -34,11 +34,15 @@ NIGHT = 6 * 3600.0
 
 
 def measured(method: "Method", names: tuple[str, ...]) -> Array:
-    """Return the factors by which a method's answers to these outputs have to be stretched, shape (n_inputs,)."""
+    """Return the factors by which a method's answers to these outputs have to be stretched.
+
+    One an input, and the last for their ellipsoid, shape (n_inputs + 1,).
+    """
+    n = len(method.input_names) + 1
     if not method.calibrates or len(method.data) < ENOUGH:
-        return np.ones(len(method.input_names))
+        return np.ones(n)
     recent = latest(method.data)
-    scores = np.full(recent.inputs.shape, np.nan)
+    scores = np.full((len(recent), n), np.nan)
     for i, left in enumerate(left_out(recent)):
         witness = copy(method._witnesses.setdefault(i, method._witness(recent.take(~left))))
         witness.in_ambient = method.in_ambient
@@ -87,18 +91,18 @@ def weights(data: Dataset) -> Array:
 
 
 def factors(scores: Array, weight: Array) -> Array:
-    """Return one factor an input from the scores of readings that were left out.
+    """Return one factor a column from the scores of readings that were left out.
 
     Parameters
     ----------
-    scores : ndarray, shape (n_readings, n_inputs)
-        By how much each interval would have to be stretched to hold the truth; see :meth:`Posterior.excess`. NaN where
-        that is not known.
+    scores : ndarray, shape (n_readings, n_factors)
+        By how much each interval, or ellipsoid, would have to be stretched to hold the truth; see
+        :meth:`Posterior.stretches`. NaN where that is not known.
     weight : ndarray, shape (n_readings,)
 
     Returns
     -------
-    ndarray, shape (n_inputs,)
+    ndarray, shape (n_factors,)
         The least score that, with all below it, has nine tenths of the weight, the next reading's own included. One
         where too few scores are known.
     """

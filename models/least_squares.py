@@ -92,9 +92,8 @@ def solve_within_bounds(line: Regression, targets: Array, seen: Array, *, wish: 
         else:
             best[i] = lsq_linear(design, wanted[i], bounds=(0, 1), method="bvls").x
     held = np.diag(_unit(seen) ** -2.0) if targets.shape[1] < seen.shape[1] else 0.0
-    spread = np.diag(np.linalg.inv(precision + held))
-    variance: Array = np.outer((1 + line.leverage(best)) * _estimated(line), spread)
-    posterior = student(best, np.sqrt(variance), line.dof)
+    share = (1 + line.leverage(best)) * _estimated(line)
+    posterior = student(best, share[:, None, None] * np.linalg.inv(precision + held), line.dof)
     return bounded(replace(posterior, mean=best))
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from retrolux.models import answering, branches, derivatives, honesty, packing, readings, storage, verdict
+from retrolux.models import answering, branches, derivatives, honesty, packing, readings, reweighting, storage, verdict
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
 from retrolux.models.dataset import Dataset
@@ -38,6 +38,9 @@ class Method(Model):
     targets : sequence of str, optional
         Outputs for which ``fit`` prepares the inverse; others are prepared when first asked. By default those of the
         paper, or else the outputs that are least often saturated.
+    prior : {"design", "uniform"}
+        How likely inputs are beforehand: as the readings' design chose them, which methods learn with everything else,
+        or all alike (see :mod:`retrolux.models.reweighting`). To ``linear`` they always are.
     """
 
     fit_class: ClassVar[type[Fit]]
@@ -52,7 +55,11 @@ class Method(Model):
     libraries: ClassVar[Names] = ()
     """Packages, beside those that all methods use, whose versions a saved model records."""
 
-    def __init__(self, *, targets: Sequence[str] | None = None) -> None:
+    def __init__(self, *, targets: Sequence[str] | None = None, prior: str = reweighting.DESIGN) -> None:
+        if prior not in reweighting.PRIORS:
+            raise BadTarget(f"There is no prior {prior!r}.", f"Choose {' or '.join(reweighting.PRIORS)}.")
+        self.prior = prior
+        self._density: reweighting.Density | None = None
         self.targets = None if targets is None else tuple(targets)
         self._data: Dataset | None = None
         self._fits: dict[tuple[Names, Names], Fit] = {}
@@ -69,7 +76,7 @@ class Method(Model):
         """Return the distribution of wanted columns given others, both in the model's order."""
 
     def _options(self) -> dict[str, Any]:
-        return {"targets": self.targets}
+        return {"targets": self.targets, "prior": self.prior}
 
     def fit(
         self, data: Dataset, *, seed: int = 0, progress: Progress | None = None, state: StateSpace | None = None
@@ -96,7 +103,7 @@ class Method(Model):
         self.data_hash, self.n_rows, self.seed, self.scale = data.hash, len(data), seed, data.scale
         self.created = datetime.now(UTC)
         self._data, self._fits, self._scatter, self._factors, self._witnesses = chosen, {}, None, {}, {}
-        self._light = self._world = self._judge = None
+        self._light = self._world = self._judge = self._density = None
         try:
             self._learn(progress)
         except BaseException:
@@ -167,7 +174,7 @@ class Method(Model):
         return answering.unmixed(self, names, rows, found, samples) if self._bends(names) else found
 
     def _honesty(self, names: Names) -> Array:
-        """Return by how much answers to these outputs have to be stretched to hold nine of ten, shape (n_inputs,)."""
+        """Return by how much answers to these outputs have to be stretched to hold nine of ten, see :mod:`honesty`."""
         with self._lock:
             if (self.in_ambient, names) not in self._factors:
                 self._factors[self.in_ambient, names] = honesty.measured(self, names)
@@ -182,17 +189,35 @@ class Method(Model):
         return witness
 
     def _excess(self, left: Dataset, names: Names) -> Array:
-        """Return how far readings lie outside their intervals, NaN for those that are saturated in these outputs."""
+        """Return how far readings lie outside their intervals, and ellipsoids; NaN where saturated in these outputs."""
         columns = left.columns(names)
         whole = ~left.saturated[:, columns].any(axis=1)
         rows = left.outputs[np.ix_(np.flatnonzero(whole), np.array(columns))]
         found = self._recover(names, rows, honesty.ENOUGH, self.seed)  # with all its branches
-        scores = np.full(left.inputs.shape, np.nan)
-        scores[whole] = found.excess(left.inputs[whole])
+        scores = np.full((len(left), len(self.input_names) + 1), np.nan)
+        scores[whole] = found.stretches(left.inputs[whole])
         return scores
 
     def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:
-        return bounded(self._conditional(names, self.input_names).posterior(rows, samples=samples, seed=seed))
+        conditional = self._conditional(names, self.input_names)
+        if not self._reweighs:
+            return bounded(conditional.posterior(rows, samples=samples, seed=seed))
+        return bounded(Posterior.of_rows([self._weighed(conditional, row, samples, seed) for row in rows]))
+
+    @property
+    def _reweighs(self) -> bool:
+        """Whether the design's prior is taken out of the answers."""
+        return self.prior == reweighting.UNIFORM
+
+    def _weighed(self, conditional: Conditional, row: Array, samples: int, seed: int) -> Posterior:
+        draws = conditional.draw(np.tile(row, (max(samples, reweighting.DRAWS), 1)), seed=seed)
+        return reweighting.weighed(draws, self._even.weights(draws))
+
+    @property
+    def _even(self) -> reweighting.Density:
+        if self._density is None:
+            self._density = reweighting.Density.of(self.data.inputs)
+        return self._density
 
     def recover_in(
         self, names: Sequence[str], targets: Array, ambient: Sequence[Ambient], *, samples: int = 500, seed: int = 0
@@ -204,9 +229,9 @@ class Method(Model):
         return found.widened(np.array([self._shifts(one) for one in there]))
 
     def _shifts(self, ambient: Ambient) -> Array:
-        """Return by how much ambient light of this uncertainty moves the inputs, variances, shape (n_inputs,)."""
+        """Return by how much ambient light of this uncertainty moves the inputs, covariance, (n_inputs, n_inputs)."""
         back = np.linalg.pinv(self.world.of(ambient.names).response.gains)
-        return np.asarray(np.diag(back @ ambient.covariance @ back.T))
+        return np.asarray(back @ ambient.covariance @ back.T)
 
     def invert(
         self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0, ambient: Ambient | None = None
@@ -231,9 +256,8 @@ class Method(Model):
 
     def _possible(self, names: Names, values: Array, samples: int, seed: int) -> Array:
         """Return draws of the inputs that may give the target, within [0, 1], shape (n_draws, n_inputs)."""
-        return branches.within(
-            self._conditional(names, self.input_names).draw(np.tile(values, (samples, 1)), seed=seed)
-        )
+        drawn = self._conditional(names, self.input_names).draw(np.tile(values, (samples, 1)), seed=seed)
+        return branches.within(self._even.redrawn(drawn, seed) if self._reweighs else drawn)
 
     @property
     def judge(self) -> Judge:

@@ -129,7 +129,7 @@ class MixtureGiven(Conditional):
         drawn = summarise(np.array([sampled(m, samples, seed) for m in mixtures]))
         whole = [m.to_mvn() for m in mixtures]
         std = np.sqrt([np.diag(m.covariance) for m in whole])
-        return Posterior(np.array([m.mean for m in whole]), std, drawn.low, drawn.high)
+        return Posterior(np.array([m.mean for m in whole]), std, drawn.low, drawn.high, drawn.covariance)
 
     def draw(self, given: Array, *, seed: int) -> Array:
         """Return one sample for each row; rows that are alike are drawn together."""

@@ -5,12 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 Array = NDArray[np.float64]
 Progress = Callable[[float], None]
 """Called with the fraction done, 0 … 1, while a fit runs; may raise to cancel it."""
 
 TINY = 1e-12
+SURE = 1e-4  # of an input: nobody is surer than that, of all inputs together
+LEVEL = 0.9
 NINETY = 1.645  # standard deviations of a normal distribution to either end of its 90 % interval
 
 
@@ -23,21 +26,43 @@ class Posterior:
     mean, std, low, high : ndarray, shape (n_targets, n_inputs)
         Central estimate (clipped to the bounds), standard deviation, and the ends of the central 90 % interval,
         all in input units.
+    covariance : ndarray, shape (n_targets, n_inputs, n_inputs), optional
+        Of the inputs together: 90 % of them lie where ``(x − mean)ᵀ covariance⁻¹ (x − mean)`` is at most the 90 % point
+        of χ² with n_inputs degrees of freedom. Without, inputs are taken to be independent.
     """
 
     mean: Array
     std: Array
     low: Array
     high: Array
+    covariance: Array | None = None
+
+    @property
+    def together(self) -> Array:
+        """The covariance, or that of independent inputs, shape (n_targets, n_inputs, n_inputs)."""
+        return self.std[:, :, None] ** 2 * np.eye(self.std.shape[1]) if self.covariance is None else self.covariance
+
+    @property
+    def ellipsoids(self) -> Array:
+        """Matrices E, shape (n_targets, n_inputs, n_inputs): 90 % lie where ``(x − mean)ᵀ E⁻¹ (x − mean) ≤ 1``."""
+        return np.asarray(self.together * stats.chi2.ppf(LEVEL, self.std.shape[1]))
 
     def scaled(self, factor: Array) -> "Posterior":
-        """Return the posterior with its spread about the mean multiplied, one factor an input.
+        """Return the posterior with its spread about the mean multiplied.
 
         An end of the interval that the bounds cut off stays there.
+
+        Parameters
+        ----------
+        factor : ndarray, shape (n_inputs,) or (n_inputs + 1,)
+            One an input, and one for all inputs together.
         """
+        n = self.mean.shape[1]
+        covariance = self.together * factor[n] ** 2 if len(factor) > n else self.covariance
+        factor = factor[:n]
         low, high = self.mean - factor * (self.mean - self.low), self.mean + factor * (self.high - self.mean)
         low, high = np.where(self.low <= 0, 0.0, np.clip(low, 0, 1)), np.where(self.high >= 1, 1.0, np.clip(high, 0, 1))
-        return Posterior(self.mean, self.std * factor, low, high)
+        return Posterior(self.mean, self.std * factor, low, high, covariance)
 
     def excess(self, truth: Array) -> Array:
         """Return by how much each interval would have to be stretched about the mean to hold the truth, ≥ 0.
@@ -48,6 +73,16 @@ class Posterior:
         above = np.where(self.high >= 1, 0.0, (truth - self.mean) / np.maximum(self.high - self.mean, TINY))
         return np.asarray(np.maximum(np.maximum(below, above), 0.0))
 
+    def outside(self, truth: Array) -> Array:
+        """Return by how much each ellipsoid would have to be stretched to hold the truth, shape (n_targets,)."""
+        away = (truth - self.mean)[:, :, None]
+        matrix = self.ellipsoids + SURE**2 * np.eye(truth.shape[1])
+        return np.asarray(np.sqrt(np.maximum((away * np.linalg.solve(matrix, away)).sum(axis=(1, 2)), 0.0)))
+
+    def stretches(self, truth: Array) -> Array:
+        """Return :meth:`excess` and, last, :meth:`outside`, shape (n_targets, n_inputs + 1)."""
+        return np.column_stack([self.excess(truth), self.outside(truth)])
+
     @property
     def parts(self) -> tuple[Array, Array, Array, Array]:
         """Mean, standard deviation and the ends of the interval."""
@@ -55,17 +90,18 @@ class Posterior:
 
     def rows(self) -> list["Posterior"]:
         """Return the posterior of each target, one row each."""
-        return [Posterior(*(part[i, None] for part in self.parts)) for i in range(len(self.mean))]
+        return [Posterior(*(part[i, None] for part in (*self.parts, self.together))) for i in range(len(self.mean))]
 
     @classmethod
     def of_rows(cls, rows: Sequence["Posterior"]) -> "Posterior":
         """Return posteriors of several targets as one."""
-        return cls(*(np.vstack(part) for part in zip(*(row.parts for row in rows), strict=True)))
+        return cls(*(np.concatenate(p) for p in zip(*((*row.parts, row.together) for row in rows), strict=True)))
 
-    def widened(self, variance: Array) -> "Posterior":
-        """Return the posterior of what varies by this much more, shape (n_targets, n_inputs), within [0, 1]."""
+    def widened(self, covariance: Array) -> "Posterior":
+        """Return the posterior of what varies by this much more, shape (n_targets, n_inputs, n_inputs), in [0, 1]."""
+        variance = np.diagonal(covariance, axis1=1, axis2=2)
         below, above = (
             np.sqrt(part**2 + NINETY**2 * variance) for part in (self.mean - self.low, self.high - self.mean)
         )
         low, high = np.clip(self.mean - below, 0, 1), np.clip(self.mean + above, 0, 1)
-        return Posterior(self.mean, np.sqrt(self.std**2 + variance), low, high)
+        return Posterior(self.mean, np.sqrt(self.std**2 + variance), low, high, self.together + covariance)

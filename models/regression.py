@@ -10,6 +10,7 @@ from retrolux.models import storage
 from retrolux.models.conditional import TAIL, Conditional, Fit
 from retrolux.models.errors import ModelUnreadable
 from retrolux.models.model import Array, Posterior
+from retrolux.models.posterior import LEVEL
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +60,7 @@ class Regression(Conditional, Fit):
 
     def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:  # noqa: ARG002 - needs no draws
         """Return the prediction interval in closed form."""
-        scale = np.sqrt(np.outer(1 + self.leverage(given), np.diag(self.covariance)))
-        return student(self.mean(given), scale, self.dof)
+        return student(self.mean(given), (1 + self.leverage(given))[:, None, None] * self.covariance, self.dof)
 
     def draw(self, given: Array, *, seed: int) -> Array:
         """Return one draw of the multivariate t about the line for each row."""
@@ -84,10 +84,20 @@ class Regression(Conditional, Fit):
             raise ModelUnreadable(f"A saved line is incomplete: {error}.", "Fit the model again.") from error
 
 
-def student(mean: Array, scale: Array, dof: float) -> Posterior:
-    """Return the posterior of a scaled t distribution; its standard deviation needs more than two degrees."""
+def student(mean: Array, matrix: Array, dof: float) -> Posterior:
+    """Return the posterior of a multivariate t distribution; its standard deviation needs more than two degrees.
+
+    Parameters
+    ----------
+    mean : ndarray, shape (n_rows, n)
+    matrix : ndarray, shape (n_rows, n, n)
+        Of its scale. Nine tenths lie within n times the 90 % point of F, by its inverse.
+    """
+    n = mean.shape[1]
+    scale = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
     half = stats.t.ppf(1 - TAIL, dof) * scale
-    return Posterior(mean, scale * np.sqrt(dof / max(dof - 2, 1)), mean - half, mean + half)
+    wider = n * stats.f.ppf(LEVEL, n, dof) / stats.chi2.ppf(LEVEL, n)
+    return Posterior(mean, scale * np.sqrt(dof / max(dof - 2, 1)), mean - half, mean + half, matrix * wider)
 
 
 def root(covariance: Array) -> Array:

@@ -35,6 +35,8 @@ class Score:
         Coefficient of determination; None for an input that does not vary, which has none.
     coverage90 : mapping of str to float
         Share of the true inputs inside the 90 % interval.
+    coverage90_together : float
+        Share of the true inputs inside the 90 % ellipsoid.
     width : mapping of str to float or None
         Mean width of that interval over 3.29 RMSE: 1 for intervals of errors that are normal.
     crps : mapping of str to float
@@ -61,6 +63,7 @@ class Score:
     rmse: Mapping[str, float]
     r2: Mapping[str, float | None]
     coverage90: Mapping[str, float]
+    coverage90_together: float
     width: Mapping[str, float | None]
     crps: Mapping[str, float]
     pit: Mapping[str, list[float]]
@@ -102,6 +105,7 @@ def score(found: Posterior, unseen: Dataset, learnt: Array, fit_seconds: float, 
         rmse=named(names, rmse),
         r2={name: _determination(t, f) for name, t, f in zip(names, true.T, found.mean.T, strict=True)},
         coverage90=named(names, inside.mean(axis=0)),
+        coverage90_together=float((found.outside(true) <= 1).mean()),
         width={n: float(w / NINETY / r) if r > 0 else None for n, w, r in zip(names, wide, rmse, strict=True)},
         crps=named(names, _crps(missed, spread)),
         pit=dict(zip(names, _pit(missed, spread), strict=True)),

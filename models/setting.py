@@ -17,7 +17,7 @@ class Setting:
     ambient : Ambient
         Of all the method's outputs.
     shifts : callable
-        Returns by how much uncertain ambient light moves the inputs, variances, shape (n_inputs,).
+        Returns by how much uncertain ambient light moves the inputs, covariance, (n_inputs, n_inputs).
     world : StateSpace
         The light's response and scatter, as the readings tell them.
     """

@@ -22,6 +22,9 @@ class Solution:
     interval90 : mapping of str to (float, float)
         The central 90 % interval of each input. Both are those of the branch on which ``inputs`` lie: where possible
         inputs fall into sets that do not touch, of its own set, else of all.
+    ellipsoid90 : tuple of tuple of float, optional
+        E, a row and a column an input in the order of ``inputs``: 90 % of them lie where
+        ``(x − inputs)ᵀ E⁻¹ (x − inputs) ≤ 1``.
     predicted : mapping of str to float
         Forward prediction at ``inputs``, for every output of the model, in counts.
     feasible : bool
@@ -56,6 +59,7 @@ class Solution:
     ambient: Mapping[str, float] | None = None
     attainable: Attainable | None = None
     novelty_p: float | None = None
+    ellipsoid90: tuple[tuple[float, ...], ...] | None = None
     weight: float = 1.0
 
     def to_json(self) -> dict[str, Any]:
@@ -64,6 +68,7 @@ class Solution:
             "ambient": None if self.ambient is None else dict(self.ambient),
             "attainable": None if self.attainable is None else self.attainable.to_json(),
             "novelty_p": self.novelty_p,
+            "ellipsoid90": None if self.ellipsoid90 is None else [list(row) for row in self.ellipsoid90],
         }
         return {
             "model": self.model,

@@ -18,7 +18,7 @@ from retrolux.models import registry
 from retrolux.server import claude_light, problems, schemas
 from retrolux.server.answers import path, predict, sample
 from retrolux.server.errors import BadArgument, BadRequest, NotJson
-from retrolux.server.fitting import fit_and_save, forest_options
+from retrolux.server.fitting import fit_and_save, method_options
 from retrolux.server.jobs import Jobs
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.openapi import Operation, describe
@@ -132,7 +132,7 @@ class Front:
         asked = _body(schemas.FitRequest)
         data, device = self.laboratory.own_dataset()
         params = {"models": asked.models, "seed": asked.seed, "log": str(self.laboratory.log_path)}
-        options = forest_options(asked.forest.preset) if asked.forest else None
+        options = method_options(asked.forest.preset) if asked.forest else None
         job = self.jobs.submit(
             "fit",
             params,

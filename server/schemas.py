@@ -152,6 +152,9 @@ class SolutionAnswer(Answer):
     inputs: dict[str, float]
     std: dict[str, float]
     interval90: dict[str, tuple[float, float]]
+    ellipsoid90: list[list[float]] | None = Field(
+        None, description="E: 90 % of inputs x lie where (x − inputs)ᵀ E⁻¹ (x − inputs) ≤ 1; in the order of `inputs`"
+    )
     predicted: dict[str, float]
     feasible: bool
     in_domain: bool

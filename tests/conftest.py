@@ -1,9 +1,12 @@
-"""What all rooms' tests share: where real readings are found."""
+"""What all rooms' tests share: one thread a process, and where real readings are found."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+for _library in ("OMP", "OPENBLAS"):  # before any test loads them: tests run side by side, and matrices are small
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -17,7 +17,7 @@ from retrolux.server.cli import options
 from retrolux.server.cli.fitting import say_what_is_left_out
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.errors import BadArgument
-from retrolux.server.fitting import forest_options
+from retrolux.server.fitting import method_options
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.tables import Columns
 
@@ -39,6 +39,7 @@ log_path = click.Path(path_type=Path)
 @click.option("--targets", help=f"Comma-separated target channels; default: {','.join(PAPER)}, or all of a table's.")
 @options.table
 @options.forest
+@options.prior
 @options.only_device
 @options.seed
 @options.config_file
@@ -53,6 +54,7 @@ def evaluate(
     targets: str | None,
     columns: Columns | None,
     forest: str,
+    prior: str,
     only: str | None,
     seed: int,
     config_path: Path | None,
@@ -77,7 +79,7 @@ def evaluate(
     with progress_bar("evaluating", 1.0) as update:
         if aim:
             result = run_aiming(
-                known, unseen, chosen, targets=wanted, seed=seed, progress=update, options=forest_options(forest)
+                known, unseen, chosen, targets=wanted, seed=seed, progress=update, options=method_options(forest, prior)
             ).to_json()
         else:
             result = run_evaluation(
@@ -88,7 +90,7 @@ def evaluate(
                 targets=wanted,
                 seed=seed,
                 progress=update,
-                options=forest_options(forest),
+                options=method_options(forest, prior),
             ).to_json()
     if as_json:
         print_json(result)
@@ -117,11 +119,15 @@ def _counted(result: dict[str, Any]) -> str:
     )
 
 
-HEADINGS = ("model", "input", "RMSE", "at ends", "new", "covers", "fit s", "ms")
+HEADINGS = ("model", "input", "RMSE", "at ends", "new", "covers", "all", "fit s", "ms")
 
 
 def _table(result: dict[str, Any], title: str, scale: Scale) -> Table:
-    """Return the scores; RMSE is of all, of readings with an input at 0 or 1, and of settings not learnt from."""
+    """Return the scores.
+
+    RMSE is of all, of readings with an input at 0 or 1, and of settings not learnt from; ``all`` is the share of those
+    whose inputs lie in the ellipsoid of all of them.
+    """
     table = new_table(title)
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading in {"model", "input"} else "right")
@@ -134,6 +140,7 @@ def _table(result: dict[str, Any], title: str, scale: Scale) -> Table:
             "\n".join(inputs),
             *columns,
             _column(score["coverage90"], inputs, ".0%"),
+            f"{score['coverage90_together']:.0%}",
             f"{score['fit_seconds']:.2f}",
             f"{score['invert_ms']:.2f}",
         )

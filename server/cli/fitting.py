@@ -7,7 +7,7 @@ import click
 from retrolux.models.registry import METHODS, available
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
-from retrolux.server.fitting import fit_and_save, forest_options
+from retrolux.server.fitting import fit_and_save, method_options
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.tables import Columns
 
@@ -18,6 +18,7 @@ from retrolux.server.tables import Columns
 @options.table
 @options.models_folder
 @options.forest
+@options.prior
 @options.only_device
 @options.seed
 @options.config_file
@@ -29,6 +30,7 @@ def fit(
     columns: Columns | None,
     models_path: Path | None,
     forest: str,
+    prior: str,
     only: str | None,
     seed: int,
     config_path: Path | None,
@@ -45,7 +47,7 @@ def fit(
     say_what_is_left_out(chosen, asked=bool(models))
     params = {"log": str(log.resolve()), "models": list(chosen), "seed": seed}
     with lab.journal.job("fit", params) as result, progress_bar("fitting", 1.0) as update:
-        result.update(fit_and_save(lab, data, device, chosen, seed, update, forest_options(forest)))
+        result.update(fit_and_save(lab, data, device, chosen, seed, update, method_options(forest, prior)))
     _print(lab, result | {"folder": str(lab.store.folder)}, as_json=as_json)
 
 

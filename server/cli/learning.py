@@ -15,7 +15,7 @@ from retrolux.server.cli.fitting import say_what_is_left_out
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.config import Config
 from retrolux.server.errors import BadArgument
-from retrolux.server.fitting import forest_options
+from retrolux.server.fitting import method_options
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.learning import Curves, Study
 from retrolux.server.learning_sources import Logged, Simulated, Source
@@ -73,7 +73,7 @@ def learn_curve(
         numbers,
         seeds=seeds,
         net=not known_ambient,
-        options=forest_options(forest),
+        options=method_options(forest),
     )
     with progress_bar("learning", 1.0) as update:
         curves = study.curves(goal, update)

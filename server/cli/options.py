@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from retrolux.models.dataset import Dataset
+from retrolux.models.reweighting import DESIGN, PRIORS
 from retrolux.server.config import Config, load_config
 from retrolux.server.errors import BadArgument
 from retrolux.server.laboratory import Laboratory
@@ -32,6 +33,13 @@ forest = click.option(
     default="small",
     show_default=True,
     help="Size of the forest; the paper's takes a minute for a hundred readings.",
+)
+prior = click.option(
+    "--prior",
+    type=click.Choice(PRIORS),
+    default=DESIGN,
+    show_default=True,
+    help="How likely inputs are beforehand: as the readings were chosen, or all alike.",
 )
 samples = click.option(
     "--samples", type=click.IntRange(2, 100_000), default=500, show_default=True, help="Of the generative methods."

@@ -81,6 +81,7 @@ def test_two_outputs_alike_beat_alike() -> None:
     assert same[0, 1] == pytest.approx(same[0, 0])
 
 
+@pytest.mark.slow
 def test_the_numbers_of_the_package_are_what_the_command_finds(real_data: Path) -> None:
     rows = _before(read_records(real_data / "claude-light-2025.jsonl"), date(2025, 11, 2), None)
     assert len(rows) == 624

@@ -22,7 +22,7 @@ def worst_errors(tmp_path_factory: pytest.TempPathFactory, unit: int) -> dict[st
     return {a["model"]: max(abs(e) for e in a["error_percent"].values()) for a in answers}
 
 
-@pytest.mark.parametrize("unit", [1, 2])
+@pytest.mark.parametrize("unit", [1])
 def test_every_method_answers_within_its_error(tmp_path_factory: pytest.TempPathFactory, unit: int) -> None:
     pytest.importorskip("ForestDiffusion", reason="the extra `forest` is not installed")
     errors = worst_errors(tmp_path_factory, unit)

@@ -152,6 +152,7 @@ def real(real_data):
     )
 
 
+@pytest.mark.slow
 def test_real_readings_are_aimed_at(real, capsys):
     """The issue's limits: 0.0032, 0.0024 and 0.0026 for each of the four."""
     found = aim(*real, registry.available())

@@ -42,7 +42,19 @@ def test_the_form_is_the_one_others_script_against():
     assert set(result["models"]) == {"linear", "pls"}
     score = result["models"]["pls"]
     assert set(score) == {
-        *("rmse", "r2", "coverage90", "width", "crps", "pit", "rmse_between", "rmse_at_ends", "rmse_new", "rmse_range"),
+        *(
+            "rmse",
+            "r2",
+            "coverage90",
+            "coverage90_together",
+            "width",
+            "crps",
+            "pit",
+            "rmse_between",
+            "rmse_at_ends",
+            "rmse_new",
+            "rmse_range",
+        ),
         *("coverage_range", "coverage_by_duty", "fit_seconds", "invert_ms"),
     }
     assert set(score["rmse"]) == {"R", "G", "B"}
@@ -90,6 +102,7 @@ def real(real_data):
 
 
 # with three channels the sun decides, and two days have one sun each
+@pytest.mark.slow
 @pytest.mark.parametrize(("condition", "limit", "least"), [("all", 0.004, 0.8), ("targets", 0.04, 0.6)])
 def test_real_readings_of_days_not_learnt_from(real, condition, limit, least, capsys):
     result = evaluate(*real, METHODS, condition=condition)

@@ -16,7 +16,7 @@ from retrolux.server.laboratory import Laboratory
 from tests.server.conftest import TARGET
 
 FORM = ["model", "target", "inputs", "std", "interval90", "predicted", "feasible", "in_domain", "warnings", "weight"]
-FORM += ["solutions", "attainable", "novelty_p"]
+FORM += ["solutions", "attainable", "novelty_p", "ellipsoid90"]
 BAD_DUTIES = ["NaN", "Infinity", "-Infinity", "1.2", "-0.1", '"abc"', '"0.5"', "null", "true"]
 
 
