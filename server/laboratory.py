@@ -1,6 +1,7 @@
 """The application: one instrument, its log and its models, behind the words that both fronts use."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -303,8 +304,9 @@ class Laboratory:
 
 
 def error_percent(target: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float | None]:
-    """Return 100 (measured − target) / target of each channel of the target that was measured."""
-    return {c: 100 * (measured[c] - t) / t if t else None for c, t in target.items() if c in measured}
+    """Return 100 (measured − target) / target of each channel that was measured; None of a target that is next to 0."""
+    shares = {c: (measured[c] - t) / t if t else math.inf for c, t in target.items() if c in measured}
+    return {c: 100 * share if math.isfinite(100 * share) else None for c, share in shares.items()}
 
 
 def _progress(method: str, report: FitReport | None) -> Progress | None:

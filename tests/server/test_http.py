@@ -12,7 +12,7 @@ from retrolux.device.log import read_records
 from retrolux.device.measurement import CHANNELS
 from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs
-from retrolux.server.laboratory import Laboratory
+from retrolux.server.laboratory import Laboratory, error_percent
 from tests.server.conftest import TARGET
 
 FORM = ["model", "target", "inputs", "std", "interval90", "predicted", "feasible", "in_domain", "warnings", "weight"]
@@ -276,3 +276,9 @@ def test_a_reading_may_have_a_dark_frame(client: FlaskClient) -> None:
     assert reading["ambient"]["by"] == "dark"
     assert reading["dark"]["515nm"] < reading["out"]["515nm"] / 10
     assert client.post("/v1/measure", json=body | {"dark": "sometimes"}).status_code == 422
+
+
+def test_an_error_in_per_cent_of_next_to_nothing_is_none():
+    target = {"445nm": 100.0, "515nm": 0.0, "630nm": 1e-308}
+    measured = {"445nm": 103.0, "515nm": 5.0, "630nm": 5.0, "nir": 1.0}
+    assert error_percent(target, measured) == {"445nm": pytest.approx(3.0), "515nm": None, "630nm": None}
