@@ -11,11 +11,11 @@ from retrolux.models.aiming import aim as run_aiming
 from retrolux.models.dataset import Dataset
 from retrolux.models.evaluation import evaluate as run_evaluation
 from retrolux.models.method import PAPER
-from retrolux.models.registry import BESIDE, METHODS, available
+from retrolux.models.registry import METHODS, available
 from retrolux.models.scale import Scale
 from retrolux.server.cli import options
 from retrolux.server.cli.fitting import say_what_is_left_out
-from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
+from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say, wrapped
 from retrolux.server.errors import BadArgument
 from retrolux.server.fitting import method_options
 from retrolux.server.laboratory import Laboratory
@@ -27,7 +27,7 @@ log_path = click.Path(path_type=Path)
 @click.command()
 @click.option("--train", required=True, type=log_path, metavar="LOG", help="Readings to learn from.")
 @click.option("--test", required=True, type=log_path, metavar="LOG", help="Readings whose inputs are recovered.")
-@click.option("--models", help=f"Comma-separated; default: all of {','.join(METHODS)}; also {','.join(BESIDE)}.")
+@click.option("--models", help=f"Comma-separated; default: {','.join(METHODS)}; also gp, a Gaussian process.")
 @click.option(
     "--condition",
     default="targets",
@@ -97,6 +97,7 @@ def evaluate(
         return
     print_table(_table(result, "inputs aimed at" if aim else "inputs recovered from outputs", known.scale))
     say(_counted(result))
+    say("\n".join(wrapped(LEGEND, 80)))
 
 
 def _alike(*tables: Dataset) -> list[Dataset]:
@@ -119,6 +120,11 @@ def _counted(result: dict[str, Any]) -> str:
     )
 
 
+LEGEND = (
+    "RMSE: of the inputs; at ends: of readings with an input at 0 or 1; new: of settings not learnt from; covers: "
+    "readings inside the 90 % interval; all: inside the ellipsoid of all inputs; fit s, ms: seconds to fit, "
+    "milliseconds a reading"
+)
 HEADINGS = ("model", "input", "RMSE", "at ends", "new", "covers", "all", "fit s", "ms")
 
 

@@ -1,9 +1,11 @@
 """``retrolux fit``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from retrolux.models.readings import MOST
 from retrolux.models.registry import METHODS, available
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
@@ -58,13 +60,16 @@ def say_what_is_left_out(chosen: tuple[str, ...], *, asked: bool) -> None:
         say(f"not installed and left out: {', '.join(missing)} (pip install '.[forest]')")
 
 
-def _print(lab: Laboratory, result: dict[str, object], as_json: bool) -> None:
+def _print(lab: Laboratory, result: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(result)
         return
     table = new_table(f"models in {lab.store.folder}")
     for heading in ("model", "readings", "inputs", "outputs"):
         table.add_column(heading)
-    for entry in lab.store.entries():
+    fitted = [entry for entry in lab.store.entries() if entry["method"] in result["models"]]
+    for entry in fitted:
         table.add_row(entry["method"], str(entry["n_rows"]), " ".join(entry["inputs"]), " ".join(entry["outputs"]))
     print_table(table)
+    if any(entry["n_rows"] > MOST for entry in fitted):
+        say(f"learnt from {MOST} of the readings, spread evenly over all of them")

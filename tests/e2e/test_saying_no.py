@@ -186,7 +186,7 @@ def test_random_targets_are_told_apart(cases, capsys, method, known):
 @pytest.mark.parametrize(
     ("method", "pick"),
     [(method, lambda _rng: PAPER) for method in registry.METHODS]
-    + [(method, few) for method in ("linear", "pls", "gmm")],  # a forest fits for each set of outputs anew
+    + [(method, few) for method in ("linear", "pls", "gmm", "bayes")],  # a forest fits for each set of outputs anew
     ids=lambda value: value if isinstance(value, str) else ("few" if value is few else "paper"),
 )
 def test_a_thousand_random_targets_are_told_apart(cases, capsys, method, known, pick):
