@@ -18,7 +18,7 @@ MOST = 500  # readings that methods are tried on: what they need is seen by then
 OFTEN = 0.1  # share of saturated readings above which an output is left out
 WALKS, STEPS = 20, 40  # straight ways through the inputs, along which predictions should be smooth
 OVER = 1.5  # times what is left of the readings learnt from: more of others is over-fitting
-LAGS = 2.0  # times the scatter that the best method leaves
+LAGS = 3.0  # times the least scatter
 ROUGH = 1.0  # noises by which neighbouring predictions jump
 SIMPLEST = ("linear", "pls", "bayes", "gmm", "forest")
 TINY = 1e-300
@@ -35,7 +35,8 @@ class Trial:
     readings_per_parameter : float or None
         Numbers in the readings' outputs over these.
     forward : float
-        Root mean square of what predictions of readings left out miss, over the scatter about the best method's.
+        Root mean square of what predictions of readings left out miss, over the least scatter that any method, or the
+        curved surface of the survey, leaves of each output.
     learnt : float
         The same of the readings that were learnt from.
     inverse : float or None
@@ -134,7 +135,7 @@ def advise(data: Dataset, methods: Sequence[str], *, seed: int = 0, progress: Pr
             found[method] = task.tried(method, _share(progress, i, len(methods)))
         except BadData as error:
             failed[method] = str(error)
-    trials = _in_scatters(found)
+    trials = _in_scatters(found, survey.scatter)
     return Advice(survey, left_out, trials, failed, _best(trials))
 
 
@@ -216,9 +217,9 @@ class _Task:
         return np.asarray(along[1:-1] - (along[2:] + along[:-2]) / 2)
 
 
-def _in_scatters(found: Mapping[str, _Missed]) -> dict[str, Trial]:
-    """Return the trials, each output in units of the least that any method leaves of it."""
-    unit = np.min([_root(one.forward, 0) for one in found.values()], axis=0) + TINY if found else np.ones(1)
+def _in_scatters(found: Mapping[str, _Missed], scatter: Array) -> dict[str, Trial]:
+    """Return the trials, each output in units of the least that any method, or a curved surface, leaves of it."""
+    unit = np.min([scatter, *(_root(one.forward, 0) for one in found.values())], axis=0) + TINY
     return {method: _trial(one, unit) for method, one in found.items()}
 
 

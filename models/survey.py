@@ -1,6 +1,6 @@
 """What readings tell before any method is fitted: straight or bent, one-to-one or not, gaps, repeats, drift."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations_with_replacement
@@ -92,18 +92,29 @@ class Survey:
     def _enough(self) -> bool:
         return bool(len(self.data) >= _curves(self.data.inputs).shape[1] + SPARE)
 
+    @property
+    def _terms(self) -> Callable[[Array], Array]:
+        """What outputs are sums of: of a straight line, or of a curved surface where one of them bends."""
+        return _curves if any(one.bent for one in self.straightness) else _lines
+
+    @cached_property
+    def scatter(self) -> Array:
+        """Standard deviation of readings about that line or surface, shape (n_outputs,)."""
+        x, y = self.data.inputs, self.data.outputs
+        design = self._terms(x)
+        left = y - _fitted(design, y)
+        dof = max(len(y) - design.shape[1], 1)
+        return np.asarray(np.sqrt((left**2).sum(axis=0) / dof) + 1e-6 * y.std(axis=0) + TINY)
+
     @cached_property
     def slopes(self) -> Array:
         """d(outputs)/d(inputs) at each reading over the scatter, shape (n_rows, n_outputs, n_inputs)."""
-        x, y = self.data.inputs, self.data.outputs
-        curved = any(one.bent for one in self.straightness)
-        design = _curves(x) if curved else _lines(x)
-        weights = np.linalg.lstsq(design, y, rcond=None)[0]
-        left = y - design @ weights
-        scatter = np.sqrt((left**2).sum(axis=0) / max(len(y) - design.shape[1], 1)) + 1e-6 * y.std(axis=0) + TINY
-        steps = np.stack([(_curves if curved else _lines)(x + h) for h in 1e-4 * np.eye(x.shape[1])])
+        x = self.data.inputs
+        design = self._terms(x)
+        weights = np.linalg.lstsq(design, self.data.outputs, rcond=None)[0]
+        steps = np.stack([self._terms(x + h) for h in 1e-4 * np.eye(x.shape[1])])
         change = (steps - design) @ weights / 1e-4
-        return np.asarray(change.transpose(1, 2, 0) / scatter[:, None])
+        return np.asarray(change.transpose(1, 2, 0) / self.scatter[:, None])
 
     @cached_property
     def rank(self) -> int:

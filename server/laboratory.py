@@ -31,7 +31,7 @@ from retrolux.server.journal import Journal
 from retrolux.server.readings import load_dataset, mean_counts
 from retrolux.server.store import ModelStore
 from retrolux.server.surroundings import LATEST, Surroundings, ambient_now
-from retrolux.server.tables import Columns, load_table
+from retrolux.server.tables import Columns, load_table, refuse_table
 
 _logger = logging.getLogger(__name__)
 
@@ -155,6 +155,7 @@ class Laboratory:
         """
         if columns is not None:
             return load_table(path, columns), "unknown"
+        refuse_table(path)
         return load_dataset(path, only=only, gain_ratios=self.gain_ratios)
 
     def own_dataset(self) -> tuple[Dataset, str]:

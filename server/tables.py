@@ -74,6 +74,12 @@ def load_table(path: Path, columns: Columns) -> Dataset:
     return Dataset.between(scale, numbers[:, :n], columns.inputs, numbers[:, n:], outputs, bounds[:, n:])
 
 
+def refuse_table(path: Path) -> None:
+    """Raise BadArgument where a log is to be read, and the file is CSV."""
+    if path.suffix.lower() in {".csv", ".tsv"}:
+        raise BadArgument(f"{path} looks like a table, not a log.", "Name its input columns: --inputs NAMES.")
+
+
 def _with(first: Row, rows: Iterator[Row]) -> Iterator[Row]:
     yield first
     yield from rows
@@ -106,7 +112,7 @@ def _numbers(path: Path, rows: Iterator[Row], names: Sequence[str]) -> tuple[np.
         found.append([value for value, _ in pairs])
         at_least.append([bound for _, bound in pairs])
     if lacking:
-        _logger.warning("%s: %d rows lack a number; left out.", path, lacking)
+        _logger.warning("%s: rows that lack a number, left out: %d.", path, lacking)
     if not found:
         raise LogUnreadable(f"No row of {path} has a number in every column.", "Leave columns out with --outputs.")
     return np.array(found, dtype=np.float64), np.array(at_least, dtype=np.bool_)

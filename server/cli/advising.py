@@ -67,7 +67,7 @@ HEADINGS = ("readings per number", "learnt", "unseen", "inverse %", "rough")
 
 
 def _table(advice: Advice) -> Table:
-    table = new_table("methods, by what they miss: 1 is the scatter that the best one leaves")
+    table = new_table("methods, by what they miss; 1: the least that one, or a curved surface, leaves")
     table.show_lines = False
     table.add_column("model")
     for heading in HEADINGS:
@@ -93,7 +93,9 @@ def _conclusion(advice: Advice) -> Iterator[str]:
     remarks += [f"{m} over-fits: it misses unseen readings much more." for m, t in advice.trials.items() if t.over_fits]
     remarks += [f"{m} is rough: neighbouring predictions jump." for m, t in advice.trials.items() if t.rough]
     if advice.best:
-        others = f"; {', '.join(advice.best[1:])} does as well" if len(advice.best) > 1 else ""
+        others = f" ({', '.join(advice.best)})" if len(advice.best) > 1 else ""
         remarks.append(f"Take {advice.best[0]}: the simplest of those that miss least{others}.")
+    if advice.best and all(trial.lags for trial in advice.trials.values()):
+        remarks.append("But none follows the bend that these readings show: with more of them gmm and forest will.")
     for remark in remarks:
         yield from wrapped(remark, WIDTH)

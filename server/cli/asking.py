@@ -75,12 +75,12 @@ def invert(
     if not wanted:
         raise BadArgument("The target is empty.", "Name a channel and its counts, such as 445nm=16384.")
     pair = following.known_pair(path_from, known, net=net)
-    _refuse_of_a_table(columns, net=net, verify=verify)
     methods = available() if model == "all" else (model,)
     found: list[dict[str, Any]] = []
     with Laboratory(options.configured(config_path, device, instrument=verify), models=models_path) as lab:
         for method in methods:
             fitted = fitted_model(lab, method, options.Readings(data_path, only, columns), seed)
+            _refuse_of_a_table(fitted, net=net, verify=verify)
             with progress_bar(f"asking {method}", None):
                 solution = lab.invert(fitted, wanted, net=net, log=data_path, samples=samples, seed=seed)
             told = lab.sensitivity(fitted, solution, net=net, log=data_path) if sensitivity else {}
@@ -181,8 +181,8 @@ def sample(
         click.echo(",".join(f"{value:.6g}" for value in row))
 
 
-def _refuse_of_a_table(columns: Columns | None, *, net: bool, verify: bool) -> None:
-    if columns is not None and (net or verify):
+def _refuse_of_a_table(model: Model, *, net: bool, verify: bool) -> None:
+    if not model.scale.counts and (net or verify):
         raise BadArgument("A table knows of no instrument and no ambient light.", "Leave --net and --verify out.")
 
 

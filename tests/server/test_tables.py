@@ -64,7 +64,7 @@ def test_numbers_come_back_from_both_forms(tmp_path, rows):
 
 def test_blank_cells_cost_their_row_and_are_counted(tmp_path, caplog):
     load_table(written(tmp_path / "t", "x,y\n1,10\n2,\n3,35\n"), XY)
-    assert "1 rows lack a number; left out" in caplog.text
+    assert "rows that lack a number, left out: 1" in caplog.text
 
 
 def test_a_bound_is_at_least_that(tmp_path):
@@ -140,6 +140,14 @@ def test_options_that_cannot_be_are_refused(cli, tmp_path, arguments, words):
     assert words in found.err
 
 
+@pytest.mark.parametrize("command", [("fit",), ("advise",), ("invert", "y=1", "--data")])
+def test_a_table_without_names_is_told_what_is_wanting(cli, home, command):
+    path = written(home / "t.csv", "x,y\n1,10\n2,20\n3,35\n")
+    found = cli(*command, path)
+    assert found.code == 2
+    assert "t.csv looks like a table, not a log. Name its input columns: --inputs NAMES." in found.err
+
+
 class TestFormulation:
     """Five ingredients give three properties; all of it from the command line."""
 
@@ -208,6 +216,7 @@ class TestFormulation:
         found = fitted("invert", "pH=6.5", "--data", "f.csv", "--inputs", INPUTS, "--model", "linear", "--json").json
         assert found["predicted"]["pH"] == pytest.approx(6.5, abs=0.02)
         assert fitted("invert", "pH=6.5", "--inputs", INPUTS).code == 2
+        assert "no ambient light" in fitted("invert", "pH=6.5", "--models", "own", "--net").err
         assert "no instrument" in fitted("invert", "pH=6.5", "--data", "f.csv", "--inputs", INPUTS, "--verify").err
 
 
