@@ -121,9 +121,10 @@ def advise(data: Dataset, methods: Sequence[str], *, seed: int = 0, progress: Pr
     Raises
     ------
     BadData
-        For too few readings to leave any out, or no column that varies.
+        For too few readings to leave any out, no column that varies, or an input that follows from others.
     """
     kept, left_out = _telling(data)
+    readings.refuse_dependent(kept)
     survey = Survey(kept.take(~kept.saturated.any(axis=1)))
     few = survey.data.take(np.linspace(0, len(survey.data) - 1, min(len(survey.data), MOST)).round().astype(int))
     if len(few) < FOLDS * 2:

@@ -90,7 +90,8 @@ class Posterior:
 
     def rows(self) -> list["Posterior"]:
         """Return the posterior of each target, one row each."""
-        return [Posterior(*(part[i, None] for part in (*self.parts, self.together))) for i in range(len(self.mean))]
+        whole = (*self.parts, self.together)
+        return [Posterior(*(part[i, None] for part in whole)) for i in range(len(self.mean))]
 
     @classmethod
     def of_rows(cls, rows: Sequence["Posterior"]) -> "Posterior":

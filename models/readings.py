@@ -38,7 +38,7 @@ def usable(data: Dataset, minimum: int) -> Dataset:
     for name, column in zip(data.input_names, data.own_inputs.T, strict=True):
         if np.ptp(column) == 0:
             raise BadData(f"Input {name} is {column[0]:g} in every reading.", f"Add readings that vary {name}.")
-    _refuse_dependent(data)
+    refuse_dependent(data)
     kept = [name for i, name in enumerate(data.output_names) if _varies(data, i, minimum)]
     if not kept:
         raise BadData("No output varies over enough unsaturated readings.", "Lower the gain or check the sensor.")
@@ -46,7 +46,7 @@ def usable(data: Dataset, minimum: int) -> Dataset:
     return chosen.take(np.lexsort(np.hstack([chosen.outputs, chosen.inputs]).T))
 
 
-def _refuse_dependent(data: Dataset) -> None:
+def refuse_dependent(data: Dataset) -> None:
     """Raise BadData where one input follows from others, as shares that add up to 1 do: nothing tells them apart."""
     standard = (data.inputs - data.inputs.mean(axis=0)) / data.inputs.std(axis=0)
     _, sizes, axes = np.linalg.svd(standard, full_matrices=False)

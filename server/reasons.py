@@ -36,7 +36,8 @@ def _straightness(survey: Survey) -> Iterator[str]:
         yield "Too few readings to tell whether outputs bend."
     elif not bent:
         worst = min(survey.straightness, key=lambda one: one.explained)
-        yield f"Linear: a straight line explains {_percent(worst.explained)} of {worst.output}, and more of the others."
+        others = ", and more of the others" if len(survey.straightness) > 1 else ""
+        yield f"Linear: a straight line explains {_percent(worst.explained)} of {worst.output}{others}."
     for one in bent:
         yield (
             f"{one.output} bends: a straight line explains {_percent(one.explained)} of it and is off by "
@@ -56,8 +57,9 @@ def _directions(survey: Survey) -> str:
             f"Not one-to-one: the derivative changes its sign; {_percent(survey.folded)} of the readings lie on the "
             "other side of the fold. A target has several answers: gmm and forest can give them, a line cannot."
         )
+    told = "the input" if n == 1 else f"all {n} inputs"
     return (
-        f"One-to-one: outputs tell all {n} inputs, and move by at least {survey.sharpness:.0f} times their scatter "
+        f"One-to-one: outputs tell {told}, and move by at least {survey.sharpness:.0f} times their scatter "
         f"along each direction (more than {SEEN:.0f} standard errors)."
     )
 

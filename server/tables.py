@@ -77,7 +77,10 @@ def load_table(path: Path, columns: Columns) -> Dataset:
 def refuse_table(path: Path) -> None:
     """Raise BadArgument where a log is to be read, and the file is CSV."""
     if path.suffix.lower() in {".csv", ".tsv"}:
-        raise BadArgument(f"{path} looks like a table, not a log.", "Name its input columns: --inputs NAMES.")
+        raise BadArgument(
+            f"{path} looks like a table, not a log.",
+            "Name its input columns, --inputs NAMES, where a command takes tables.",
+        )
 
 
 def _with(first: Row, rows: Iterator[Row]) -> Iterator[Row]:

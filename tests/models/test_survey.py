@@ -185,6 +185,15 @@ class TestAdvice:
         with pytest.raises(BadData, match="varies"):
             advise(data, FAST)
 
+    def test_an_input_that_follows_from_others_is_refused(self):
+        data = lines(40, 2, 2, 0)
+        third = Dataset(
+            np.column_stack([data.inputs / 2, 1 - data.inputs.mean(axis=1)]), data.outputs, data.saturated,
+            ("a", "b", "c"), data.output_names,
+        )  # fmt: skip
+        with pytest.raises(BadData, match="one of the inputs a, b, c follows"):
+            advise(third, FAST)
+
     def test_the_same_seed_gives_the_same_advice(self):
         first, second = (advise(lines(60, 2, 2, 1), ("linear", "gmm"), seed=4).to_json() for _ in range(2))
         assert first == second

@@ -145,7 +145,7 @@ def test_a_table_without_names_is_told_what_is_wanting(cli, home, command):
     path = written(home / "t.csv", "x,y\n1,10\n2,20\n3,35\n")
     found = cli(*command, path)
     assert found.code == 2
-    assert "t.csv looks like a table, not a log. Name its input columns: --inputs NAMES." in found.err
+    assert "t.csv looks like a table, not a log. Name its input columns, --inputs NAMES" in found.err
 
 
 class TestFormulation:
