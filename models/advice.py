@@ -126,7 +126,7 @@ def advise(data: Dataset, methods: Sequence[str], *, seed: int = 0, progress: Pr
     kept, left_out = _telling(data)
     readings.refuse_dependent(kept)
     survey = Survey(kept.take(~kept.saturated.any(axis=1)))
-    few = survey.data.take(np.linspace(0, len(survey.data) - 1, min(len(survey.data), MOST)).round().astype(int))
+    few = survey.data.take(readings.spread(len(survey.data), MOST))
     if len(few) < FOLDS * 2:
         raise BadData(f"There are too few readings: {len(few)}; {FOLDS * 2} are needed.", "Collect more readings.")
     found, failed = {}, {}
@@ -203,9 +203,9 @@ class _Task:
         return _Missed(whole, forward, learnt, inverse if self.determined else None, self._bumps(whole))
 
     def _fitted(self, method: str, data: Dataset) -> Method:
-        model = registry.create(method, targets=data.output_names).fit(data, seed=self.seed)
-        if model.output_names != data.output_names:
+        if readings.usable(data, 1).output_names != data.output_names:
             raise BadData("An output hardly varies in a part of the readings.", "Collect more readings.")
+        model = registry.create(method, targets=data.output_names).fit(data, seed=self.seed)
         assert isinstance(model, Method)  # noqa: S101 - for the type checker
         return model
 

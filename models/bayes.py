@@ -123,6 +123,8 @@ class BayesModel(Method):
         order = np.argsort(left.times, kind="stable")
         rows, columns = left.take(order), left.columns(names)
         told = np.flatnonzero(~np.isinf(waits(rows)) & ~rows.saturated[:, columns].any(axis=1))
+        if not len(told):  # each is a sitting of its own: none has readings before it
+            return scores
         ambient = self.state.follow(rows).before(self.state.names, told)
         found = self._recover_in(names, rows.outputs[told][:, columns], ambient, honesty.ENOUGH, self.seed)
         scores[order[told]] = found.stretches(rows.inputs[told])

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from retrolux.models import readings
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
 from retrolux.models.posterior import Array
@@ -75,7 +76,7 @@ def latest(data: Dataset) -> Dataset:
     if len(data) <= MOST:
         return data
     if data.times is None:
-        return data.take(np.linspace(0, len(data) - 1, MOST).round().astype(int))
+        return data.take(readings.spread(len(data), MOST))
     return data.take(np.sort(np.argsort(data.times, kind="stable")[-MOST:]))
 
 

@@ -192,9 +192,11 @@ class Method(Model):
         """Return how far readings lie outside their intervals, and ellipsoids; NaN where saturated in these outputs."""
         columns = left.columns(names)
         whole = ~left.saturated[:, columns].any(axis=1)
+        scores = np.full((len(left), len(self.input_names) + 1), np.nan)
+        if not whole.any():
+            return scores
         rows = left.outputs[np.ix_(np.flatnonzero(whole), np.array(columns))]
         found = self._recover(names, rows, honesty.ENOUGH, self.seed)  # with all its branches
-        scores = np.full((len(left), len(self.input_names) + 1), np.nan)
         scores[whole] = found.stretches(left.inputs[whole])
         return scores
 

@@ -1,6 +1,7 @@
 """Which readings and columns a model can learn from."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrolux.models import storage
 from retrolux.models.dataset import Dataset
@@ -20,7 +21,18 @@ def thinned(data: Dataset, most: int = MOST) -> Dataset:
     if len(data) <= most:
         return data
     order = np.arange(len(data)) if data.times is None else np.argsort(data.times, kind="stable")
-    return data.take(order[np.linspace(0, len(data) - 1, most).round().astype(int)])
+    return data.take(order[spread(len(data), most)])
+
+
+def spread(n: int, most: int) -> NDArray[np.intp]:
+    """Return at most so many of n rows in their order, one by chance of each of as many equal stretches.
+
+    Every k-th would see one half only of readings that alternate.
+    """
+    if n <= most:
+        return np.arange(n)
+    edges = np.linspace(0, n, most + 1)
+    return (edges[:-1] + np.random.default_rng(0).random(most) * np.diff(edges)).astype(np.intp)
 
 
 def usable(data: Dataset, minimum: int) -> Dataset:

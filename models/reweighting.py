@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from scipy import special
 
+from retrolux.models import readings
 from retrolux.models.conditional import TAIL
 from retrolux.models.posterior import Array, Posterior
 
@@ -38,7 +39,7 @@ class Density:
     @classmethod
     def of(cls, inputs: Array) -> Self:
         """Return the density of inputs in [0, 1]."""
-        rows = inputs[np.linspace(0, len(inputs) - 1, min(len(inputs), MOST)).round().astype(int)]
+        rows = inputs[readings.spread(len(inputs), MOST)]
         n, d = rows.shape
         return cls(rows, np.maximum(rows.std(axis=0) * n ** (-1 / (d + 4)), LEAST))
 

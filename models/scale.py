@@ -48,8 +48,9 @@ class Scale:
         return self.high - self.low
 
     def own(self, inputs: Array) -> Array:
-        """Return inputs, shape (…, n_inputs), from [0, 1] to their own units."""
-        return self.low + inputs * self.width
+        """Return inputs, shape (…, n_inputs), from [0, 1] to their own units; what is within stays within."""
+        values = self.low + inputs * self.width
+        return np.asarray(np.where((inputs >= 0) & (inputs <= 1), np.clip(values, self.low, self.high), values))
 
     def scaled(self, values: Array) -> Array:
         """Return inputs, shape (…, n_inputs), from their own units to [0, 1]; what is within stays within."""

@@ -2,10 +2,12 @@
 
 import json
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 from retrolux.models import registry
+from retrolux.models.errors import ModelUnreadable
 from retrolux.models.model import Model
 from retrolux.models.storage import read_manifest
 from retrolux.server.errors import BadArgument, NoModel
@@ -35,12 +37,20 @@ class ModelStore:
 
     def refuse_others(self, inputs: tuple[str, ...]) -> None:
         """Raise BadArgument where the folder holds models of other inputs, which a fit would replace one by one."""
-        others = {" ".join(entry["inputs"]) for entry in self.entries() if tuple(entry["inputs"]) != inputs}
+        kept = [names for method in self.methods() if (names := self._inputs(method)) is not None]
+        others = {" ".join(names) for names in kept if names != inputs}
         if others:
             raise BadArgument(
                 f"{self.folder} holds models of other inputs: {', '.join(sorted(others))}.",
                 "Keep these in a folder of their own: --models FOLDER.",
             )
+
+    def _inputs(self, method: str) -> tuple[str, ...] | None:
+        """Return a model's inputs; None of a damaged one, which a fit replaces."""
+        try:
+            return tuple(read_manifest(self.folder / method)["inputs"])
+        except (ModelUnreadable, KeyError):
+            return None
 
     def get(self, method: str) -> Model:
         """Return the method's model. Raises NoModel, ModelUnreadable."""
@@ -59,9 +69,9 @@ class ModelStore:
         """Return the methods that have a saved model."""
         return tuple(m for m in registry.METHODS if (self.folder / m / "manifest.json").is_file())
 
-    def entries(self) -> list[dict[str, Any]]:
-        """Return what each saved model knows, from its manifest alone."""
-        return [self._entry(method) for method in self.methods()]
+    def entries(self, chosen: Collection[str] = registry.METHODS) -> list[dict[str, Any]]:
+        """Return what each saved model of the chosen methods knows, from its manifest alone. Raises ModelUnreadable."""
+        return [self._entry(method) for method in self.methods() if method in chosen]
 
     def _entry(self, method: str) -> dict[str, Any]:
         manifest = read_manifest(self.folder / method)

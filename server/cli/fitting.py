@@ -67,7 +67,7 @@ def _print(lab: Laboratory, result: dict[str, Any], as_json: bool) -> None:
     table = new_table(f"models in {lab.store.folder}")
     for heading in ("model", "readings", "inputs", "outputs"):
         table.add_column(heading)
-    fitted = [entry for entry in lab.store.entries() if entry["method"] in result["models"]]
+    fitted = lab.store.entries(result["models"])
     for entry in fitted:
         table.add_row(entry["method"], str(entry["n_rows"]), " ".join(entry["inputs"]), " ".join(entry["outputs"]))
     print_table(table)

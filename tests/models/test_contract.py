@@ -6,6 +6,7 @@ import pytest
 from retrolux.models import registry
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData, BadTarget, MissingLibrary, NotFitted, UnknownColumn, UnknownMethod
+from retrolux.models.readings import MOST, thinned
 from tests.models.conftest import PAPER, TARGETS, light, lines, make, truth
 
 
@@ -277,3 +278,13 @@ def test_forest_without_its_library_says_which_line_installs_it(monkeypatch):
         registry.create("forest")
     assert "pip install '.[forest]'" in caught.value.remedy
     assert registry.create("linear").method == "linear"
+
+
+def test_many_readings_that_alternate_are_thinned_without_losing_an_input():
+    n = 2 * MOST - 1
+    x = np.column_stack([np.arange(n) % 2, np.random.default_rng(0).random(n)])
+    data = Dataset(x, x @ [[3.0], [2.0]], np.zeros((n, 1), dtype=bool), ("a", "b"), ("y",))
+    kept = thinned(data)
+    assert len(kept) == MOST
+    assert kept.inputs[:, 0].mean() == pytest.approx(0.5, abs=0.03)
+    assert (np.diff([np.flatnonzero((x == row).all(axis=1))[0] for row in kept.inputs[:50]]) > 0).all()

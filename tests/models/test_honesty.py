@@ -31,6 +31,18 @@ def days(n_days: int, each: int, scatter: float = 0.0, *, heavy: bool = False, s
     return Dataset(inputs, outputs, np.zeros((n, 3), bool), ("x1", "x2"), ("a", "b", "c"), times)
 
 
+@pytest.mark.parametrize("saturated", [0, 50])
+def test_readings_an_hour_apart_have_none_before_them_and_are_fitted(saturated):
+    rng = np.random.default_rng(0)
+    x = rng.random((250, 3))
+    y = 500 + x @ np.diag([30000.0, 25000, 28000]) + 50 * rng.normal(size=(250, 3))
+    cells = np.zeros((250, 3), dtype=bool)
+    cells[:saturated, 0] = True
+    data = Dataset(x, y, cells, ("R", "G", "B"), ("445nm", "515nm", "630nm"), 1.7e9 + 3600.0 * np.arange(250))
+    answer = registry.create("bayes").fit(data).invert({"445nm": 15500.0})
+    assert answer.inputs["R"] == pytest.approx(0.5, abs=0.02)
+
+
 def test_stretched_by_its_excess_an_interval_just_holds_the_truth() -> None:
     posterior, truth = answers()
     for i, row in enumerate(truth):

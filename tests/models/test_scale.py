@@ -34,6 +34,15 @@ def test_ends_are_exactly_0_and_1_and_what_is_inside_stays_inside(low, width):
     assert scale.scaled(ends).tolist() == [[0.0], [1.0]]
 
 
+def test_an_end_comes_back_as_itself():
+    """−0.1 + (0.3 − −0.1) is more than 0.3."""
+    low, high = np.random.default_rng(0).uniform(-9, 9, (2, 500)).round(2)
+    scale = Scale(np.minimum(low, high - 0.01), np.maximum(high, low + 0.01))
+    assert (scale.own(np.ones((1, 500))) <= scale.high).all()
+    assert ((there := scale.scaled(scale.own(np.ones((1, 500))))) <= 1).all()
+    assert there == pytest.approx(np.ones((1, 500)))
+
+
 def test_duties_are_themselves():
     x = np.random.default_rng(0).random((20, 3))
     assert (Scale.DUTIES.own(x) == x).all()

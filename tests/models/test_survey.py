@@ -170,6 +170,12 @@ class TestAdvice:
         assert "are saturated" in advice.left_out["clear"]
         assert advice.trials
 
+    def test_an_output_that_moves_once_does_not_end_in_an_error_of_another_kind(self):
+        x = np.random.default_rng(0).random((100, 2))
+        y = np.column_stack([x[:, 0] + x[:, 1], np.arange(100) == 3])
+        data = Dataset(x, y, np.zeros((100, 2), dtype=bool), ("a", "b"), ("y", "rare"))
+        assert "hardly varies" in advise(data, ("linear",)).failed["linear"]
+
     def test_a_method_that_cannot_be_tried_does_not_stop_the_others(self):
         advice = advise(lines(12, 3, 2, 0), ("linear", "forest"))
         assert "linear" in advice.trials

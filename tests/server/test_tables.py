@@ -212,6 +212,12 @@ class TestFormulation:
         assert "models of other inputs: surfactant salt polymer glycerol acid" in found.err
         assert fitted("invert", "viscosity=250", "--models", "own", "--model", "gmm").code == 0
 
+    def test_a_damaged_model_is_replaced_by_a_fit(self, fitted, home):
+        (home / "own" / "linear" / "manifest.json").write_text("{", encoding="utf-8")
+        found = fitted("fit", "f.csv", "--inputs", INPUTS, "--models", "own", "--model", "linear")
+        assert found.code == 0, found.err
+        assert fitted("invert", "pH=6.5", "--models", "own", "--model", "linear").code == 0
+
     def test_the_table_answers_without_saved_models(self, fitted):
         found = fitted("invert", "pH=6.5", "--data", "f.csv", "--inputs", INPUTS, "--model", "linear", "--json").json
         assert found["predicted"]["pH"] == pytest.approx(6.5, abs=0.02)
