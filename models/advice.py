@@ -11,6 +11,7 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
 from retrolux.models.method import Method
 from retrolux.models.posterior import Array, Progress
+from retrolux.models.progress import part
 from retrolux.models.survey import Survey
 
 FOLDS = 5
@@ -133,7 +134,7 @@ def advise(data: Dataset, methods: Sequence[str], *, seed: int = 0, progress: Pr
     task = _Task(few, seed, determined=survey.one_to_one)
     for i, method in enumerate(methods):
         try:
-            found[method] = task.tried(method, _share(progress, i, len(methods)))
+            found[method] = task.tried(method, part(progress, i, len(methods)))
         except BadData as error:
             failed[method] = str(error)
     trials = _in_scatters(found, survey.scatter)
@@ -262,7 +263,3 @@ def _best(trials: Mapping[str, Trial]) -> tuple[str, ...]:
 
 def _root(values: Array, axis: int | None = None) -> Array:
     return np.asarray(np.sqrt(np.mean(values**2, axis=axis)))
-
-
-def _share(progress: Progress | None, i: int, n: int) -> Progress:
-    return lambda fraction: progress((i + fraction) / n) if progress else None

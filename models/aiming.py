@@ -15,6 +15,7 @@ from retrolux.models.evaluation import Options
 from retrolux.models.kalman import Track
 from retrolux.models.method import PAPER
 from retrolux.models.model import Posterior, Progress
+from retrolux.models.progress import part
 from retrolux.models.score import Rows, Score, score
 from retrolux.models.state_space import StateSpace, in_order, waits
 
@@ -90,8 +91,7 @@ def aim(  # noqa: PLR0913 - what an evaluation has to be told
         raise BadData("No reading is left to aim at.", "Give sittings of several readings, unsaturated in the targets.")
     task = _Task(known, unseen, tuple(targets), state, track, seed, options or {})
     both = {
-        m: task.scores(m, (seen & ~first, seen & first), _share(progress, i, len(methods)))
-        for i, m in enumerate(methods)
+        m: task.scores(m, (seen & ~first, seen & first), part(progress, i, len(methods))) for i, m in enumerate(methods)
     }
     scores = {method: s[0] for method, s in both.items() if s[0] is not None}
     reference = {method: s[1] for method, s in both.items()}
@@ -134,7 +134,3 @@ class _Task:
     def _ambient(self, rows: Rows) -> list[Ambient]:
         """Return the ambient light of each reading as it was known just before it."""
         return self.track.before(self.state.names, np.flatnonzero(rows))
-
-
-def _share(progress: Progress | None, i: int, n: int) -> Progress:
-    return lambda fraction: progress((i + fraction) / n) if progress else None

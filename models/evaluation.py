@@ -10,6 +10,7 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
 from retrolux.models.method import PAPER
 from retrolux.models.model import Model, Posterior, Progress
+from retrolux.models.progress import part
 from retrolux.models.score import Score, score
 
 Options = Mapping[str, Mapping[str, Any]]
@@ -87,7 +88,7 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
     names = readings.usable(known, 1).output_names
     patterns = _patterns(unseen, _conditions(condition, targets, names))
     task = _Task(known, unseen, patterns, seed, options or {})
-    scores = {method: task.score(method, _share(progress, i, len(methods))) for i, method in enumerate(methods)}
+    scores = {method: task.score(method, part(progress, i, len(methods))) for i, method in enumerate(methods)}
     left_out = {"train": len(train) - len(known), "test": len(test) - len(unseen)}
     return Evaluation(len(known), len(unseen), left_out, scores)
 
@@ -151,7 +152,3 @@ def _recovered(model: Model, unseen: Dataset, patterns: Patterns, seed: int) -> 
         for row, one in zip(rows, some.rows(), strict=True):
             found[row] = one
     return Posterior.of_rows([one for one in found if one is not None])
-
-
-def _share(progress: Progress | None, i: int, n: int) -> Progress:
-    return lambda fraction: progress((i + fraction) / n) if progress else None

@@ -12,6 +12,7 @@ from retrolux.models.errors import NoDerivative
 from retrolux.models.flow import Flow
 from retrolux.models.flow_settings import FlowSettings
 from retrolux.models.model import Array, Posterior, Progress
+from retrolux.models.progress import silent
 from retrolux.models.regression import Regression
 
 _MEAN_DRAWS = 100
@@ -57,7 +58,7 @@ class FlowGiven(Conditional, Fit):
         centre, spread = conditions.mean(axis=0), conditions.std(axis=0)
         unit = np.where(spread > 0, spread, 1.0)
         standard = (conditions - centre) / unit
-        report = progress or _silent
+        report = progress or silent
         if settings.plain:
             flow = Flow.learn(residuals, standard, settings, seed=seed, progress=report)
             return cls(line, flow, np.ones(wanted.shape[1]), centre, unit, by_line)
@@ -141,7 +142,3 @@ def _widening(residuals: Array, given: Array, settings: FlowSettings, seed: int,
         found = summarise(drawn)
         missed[left], promised[left] = np.abs(residuals[left] - found.mean), (found.high - found.low) / 2
     return np.asarray(np.quantile(missed / np.maximum(promised, 1e-300), 1 - 2 * TAIL, axis=0))
-
-
-def _silent(_: float) -> None:
-    """Take progress that nobody wants to see."""

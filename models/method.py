@@ -19,6 +19,7 @@ from retrolux.models.errors import BadData, BadTarget, ModelUnreadable, NotFitte
 from retrolux.models.judge import Judge
 from retrolux.models.model import Array, Model, Posterior, Progress
 from retrolux.models.novelty import Ranked
+from retrolux.models.progress import part, silent
 from retrolux.models.setting import Setting
 from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
@@ -82,7 +83,7 @@ class Method(Model):
         self, data: Dataset, *, seed: int = 0, progress: Progress | None = None, state: StateSpace | None = None
     ) -> Self:
         """Learn from readings; see :meth:`Model.fit`. Saturated cells are left out. Raises BadData, UnknownColumn."""
-        report = progress or _silent
+        report = progress or silent
         share = 1.0 if state is None else 0.5
         self._fit_readings(data, seed, lambda fraction: report(share * fraction))
         if state is not None:
@@ -368,10 +369,10 @@ class Method(Model):
     def _learn(self, report: Progress) -> None:
         groups = readings.groups(self.data)
         for i, group in enumerate(groups):
-            self._conditional(self.input_names, group, _part(report, i, len(groups) + 1))
+            self._conditional(self.input_names, group, part(report, i, len(groups) + 1))
         try:
             names = self._ordered(self.targets or self._default_targets())
-            self._prepare(names, _part(report, len(groups), len(groups) + 1))
+            self._prepare(names, part(report, len(groups), len(groups) + 1))
             self._calibrate(names)
         except BadData:  # too few readings are unsaturated in all of them: matters only if it was asked for
             if self.targets:
@@ -403,11 +404,3 @@ class Method(Model):
 def _asked(solution: Solution, target: Mapping[str, float]) -> Solution:
     """Return the answer with the target as it was asked, to the last digit."""
     return replace(solution, target=target, solutions=tuple(_asked(other, target) for other in solution.solutions))
-
-
-def _part(report: Progress, i: int, n: int) -> Progress:
-    return lambda fraction: report((i + fraction) / n)
-
-
-def _silent(_: float) -> None:
-    """Take progress that nobody wants to see."""
