@@ -127,7 +127,7 @@ def advise(data: Dataset, methods: Sequence[str], *, seed: int = 0, progress: Pr
     kept, left_out = _telling(data)
     readings.refuse_dependent(kept)
     survey = Survey(kept.take(~kept.saturated.any(axis=1)))
-    few = survey.data.take(readings.spread(len(survey.data), MOST))
+    few = readings.thinned(survey.data, MOST)
     if len(few) < FOLDS * 2:
         raise BadData(f"There are too few readings: {len(few)}; {FOLDS * 2} are needed.", "Collect more readings.")
     found, failed = {}, {}

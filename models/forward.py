@@ -12,6 +12,7 @@ from scipy.stats import qmc
 from retrolux.models.ambient import Ambient
 from retrolux.models.exposure import CEILING
 from retrolux.models.posterior import Array
+from retrolux.models.readings import spread
 from retrolux.models.response import features
 from retrolux.models.state_space import StateSpace
 
@@ -263,8 +264,7 @@ def _dof(seen: Array) -> float:
 
 def _cloud(seen: Array) -> Array:
     """Return corners, evenly spread settings, and some of the readings' own."""
-    chosen = np.linspace(0, len(seen) - 1, min(len(seen), _POINTS)).astype(int)
-    return np.vstack([_corners(seen.shape[1]), _even(seen.shape[1]), seen[chosen]])
+    return np.vstack([_corners(seen.shape[1]), _even(seen.shape[1]), seen[spread(len(seen), _POINTS)]])
 
 
 @cache

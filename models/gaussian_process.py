@@ -38,7 +38,7 @@ class GpModel(Method):
 
     def _learn_process(self, given: Names, wanted: Names) -> "Process":
         table = readings.complete(self.data, given + wanted, len(self.input_names) + self.spare)
-        rows = table[np.linspace(0, len(table) - 1, min(len(table), MOST)).round().astype(int)]
+        rows = table[readings.spread(len(table), MOST)]
         return Process.learn(rows[:, : len(given)], rows[:, len(given) :], self.seed)
 
 

@@ -73,10 +73,8 @@ def _blocks(data: Dataset) -> NDArray[np.intp]:
 
 def latest(data: Dataset) -> Dataset:
     """Return the latest readings that are judged by, or some of them all where no order of time is known."""
-    if len(data) <= MOST:
-        return data
-    if data.times is None:
-        return data.take(readings.spread(len(data), MOST))
+    if len(data) <= MOST or data.times is None:
+        return readings.thinned(data, MOST)
     return data.take(np.sort(np.argsort(data.times, kind="stable")[-MOST:]))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from retrolux.models.mixture import Mixture
-from retrolux.models.novelty import Ranked, spread
+from retrolux.models.novelty import Ranked, compared
 from retrolux.models.posterior import Array
 
 _LEAST = 1e-3  # of a component's volume that is left of it without one reading
@@ -23,7 +23,7 @@ def density(mixture: Mixture, columns: list[int], rows: Array) -> Ranked:
     rows : ndarray, shape (n_rows, len(columns))
         The readings, in these columns.
     """
-    kept = rows[spread(len(rows))]
+    kept = compared(rows)
     standard = (kept - mixture.centre[columns]) / mixture.unit[columns]
     logs, squared = _parts(mixture, columns, standard)
     share = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))

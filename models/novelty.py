@@ -7,6 +7,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from retrolux.models.posterior import Array
+from retrolux.models.readings import spread
 
 UNUSUAL = 0.01  # p-value below which a target lies outside the data
 _MOST = 2000  # readings that it is compared with
@@ -63,7 +64,7 @@ class Novelty:
     @classmethod
     def learn(cls, rows: Array, likely: Ranked | None = None) -> "Novelty":
         """Learn from the readings' columns, shape (n_rows, n_columns); by Mahalanobis distance by default."""
-        scores = likely or mahalanobis(rows), _lonely(rows[spread(len(rows))])
+        scores = likely or mahalanobis(rows), _lonely(compared(rows))
         first, second = (one.p(one.left_out) for one in scores)
         return cls(*scores, np.sort(np.minimum(first, second)))
 
@@ -75,14 +76,14 @@ class Novelty:
         return float(rank * min(smaller / self.smaller[0], 1.0))
 
 
-def spread(n: int) -> Array:
-    """Return which of n readings are compared with: all, or so many evenly spread ones."""
-    return np.linspace(0, n - 1, min(n, _MOST)).astype(int)
+def compared(rows: Array) -> Array:
+    """Return the readings that a target is compared with: all, or so many spread over them."""
+    return rows[spread(len(rows), _MOST)]
 
 
 def mahalanobis(rows: Array) -> Ranked:
     """Return squared Mahalanobis distances to the readings' middle, each left-out one in closed form."""
-    kept = rows[spread(len(rows))]
+    kept = compared(rows)
     n, centre, unit = len(kept), kept.mean(axis=0), _unit(kept)
     z = (kept - centre) / unit
     inverse = np.linalg.inv(z.T @ z / max(n - 1, 1) + _RIDGE * np.eye(len(unit)))

@@ -18,6 +18,7 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
 from retrolux.models.kalman import SHORTEST, Observed, Track, Walk, completed, follow, smooth
 from retrolux.models.model import Array, Progress
+from retrolux.models.readings import spread
 from retrolux.models.response import FEATURES, Response, features
 from retrolux.models.scatter import Scatter, read_together
 from retrolux.models.sittings import PAUSE
@@ -60,8 +61,7 @@ class StateSpace(Fit):
         if len(data) < 2:
             raise BadData(f"There are too few readings: {len(data)}; 2 are needed.", "Collect more readings.")
         rows = in_order(data)
-        kept = np.linspace(0, len(rows) - 1, min(len(rows), MOST)).astype(int)
-        rows = rows.take(kept if rows.times is None else np.arange(len(rows))[-MOST:])
+        rows = rows.take(spread(len(rows), MOST) if rows.times is None else np.arange(len(rows))[-MOST:])
         found = _first_guess(rows)
         for i in range(ROUNDS):
             found = _improved(found, rows)
