@@ -13,9 +13,9 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
 from retrolux.models.evaluation import Options
 from retrolux.models.kalman import Track
-from retrolux.models.method import PAPER
 from retrolux.models.model import Posterior, Progress
 from retrolux.models.progress import part
+from retrolux.models.readings import PAPER
 from retrolux.models.score import Rows, Score, score
 from retrolux.models.state_space import StateSpace, in_order, waits
 

@@ -55,7 +55,7 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
     reached, asked = method.predict(mean[None])[0] + offset, wish.values + offset[columns]
     reach = method.judge.attainable(method, names, asked, mean, setting)
     novelty = method.judge.novelty(method, names, wish.values)
-    scale = method.data.scale
+    scale = method.scale
     inputs, predicted = _named(method.input_names, scale.own(mean)), _named(method.output_names, reached)
     missed = verdict.misses(asked, reached[columns], method._residual_covariance(columns), reach, scale)
     strange = verdict.strangeness(inputs, method.data.own_inputs, novelty)
@@ -115,7 +115,7 @@ def sensitivity(method: "Method", solution: "Solution", offset: Array) -> Sensit
     NoDerivative
     """
     names, values = check_target(solution.target, method.data.output_names)
-    scale, columns = method.data.scale, method.data.columns(names)
+    scale, columns = method.scale, method.data.columns(names)
     inputs = scale.scaled(np.array(list(solution.inputs.values())))
     if solution.solutions or solution.weight < 1:
         slopes = method.derivative(inputs)[columns]
@@ -126,7 +126,7 @@ def sensitivity(method: "Method", solution: "Solution", offset: Array) -> Sensit
 
 
 def _sensitivity(method: "Method", moves: Array, names: tuple[str, ...], of: str) -> Sensitivity:
-    scale = method.data.scale
+    scale = method.scale
     own = (moves.T * scale.width).T
     return Sensitivity.named(own, method.input_names, names, of, per=derivatives.PER if scale.counts else 1.0)
 

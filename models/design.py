@@ -16,11 +16,11 @@ import numpy as np
 from scipy import stats
 from scipy.stats import qmc
 
-from retrolux.models import readings
 from retrolux.models.belief import Belief
 from retrolux.models.dataset import Dataset
-from retrolux.models.method import PAPER
+from retrolux.models.exposure import CEILING
 from retrolux.models.model import Array
+from retrolux.models.readings import usual_targets
 from retrolux.models.response import FEATURES, features
 from retrolux.models.state_space import StateSpace, waits
 
@@ -30,7 +30,6 @@ MOST = 512  # settings of all combinations of levels that are compared; of more,
 BETWEEN = 128  # further settings, anywhere
 GROWTH = 1.25  # by which readings grow in number before noise and gains are learnt again
 LATEST = 60  # readings that these are learnt from
-CEILING = 65535.0
 DOUBT = 0.003  # of the ceiling: how well a linear response is believed near it
 
 
@@ -138,11 +137,6 @@ class ActiveDesign:
 def _goes_on(data: Dataset, before: Dataset) -> bool:
     """Return whether readings begin with these."""
     return len(data) >= len(before) and data.take(np.arange(len(before))).hash == before.hash
-
-
-def usual_targets(data: Dataset) -> tuple[str, ...]:
-    """Return the outputs that targets are thought to name: those of the paper, else the least saturated."""
-    return PAPER if set(PAPER) <= set(data.output_names) else readings.groups(data)[0]
 
 
 def _usual_wait(data: Dataset) -> float:

@@ -8,9 +8,9 @@ from typing import Any
 from retrolux.models import readings, registry
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
-from retrolux.models.method import PAPER
 from retrolux.models.model import Model, Posterior, Progress
 from retrolux.models.progress import part
+from retrolux.models.readings import PAPER
 from retrolux.models.score import Score, score
 
 Options = Mapping[str, Mapping[str, Any]]

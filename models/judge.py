@@ -54,7 +54,7 @@ class Judge:
             found = nearest.nearest(way, asked, x)
         elif len(names) > len(x) or found.squared > _CLOSE:  # the distance left at the nearest is what has a law
             found = nearest.descended(way, asked, x)
-        return explained(way, asked, found, method.input_names, method.data.scale)
+        return explained(way, asked, found, method.input_names, method.scale)
 
     def _forward(self, method: "Method", names: Names, setting: Setting | None) -> Forward:
         """Return the way through the light and ambient light that are known, or else the method's own."""
@@ -63,7 +63,7 @@ class Judge:
             return self._own(method, names, setting)
         state, ambient = described
         seen = np.where(method.data.saturated, 0.0, method.data.outputs)[:, method.data.columns(names)]
-        floor, ceiling = forward.limits(seen, counts=method.data.scale.counts)
+        floor, ceiling = forward.limits(seen, counts=method.scale.counts)
         limits = floor if setting is None else np.full(len(names), -np.inf), ceiling
         return forward.known(state.of(names), ambient.of(names), method.data.inputs, limits)
 
@@ -73,7 +73,7 @@ class Judge:
             return self._forwards[names]
         inputs, outputs = _complete(method, names)
         ambient = None if setting is None else setting.ambient.of(names)
-        limits = forward.limits(outputs, counts=method.data.scale.counts)
+        limits = forward.limits(outputs, counts=method.scale.counts)
         way = forward.own(names, method._outlook(names), inputs, outputs, limits, ambient)
         if setting is None:
             self._forwards[names] = way

@@ -20,6 +20,7 @@ from retrolux.models.judge import Judge
 from retrolux.models.model import Array, Model, Posterior, Progress
 from retrolux.models.novelty import Ranked
 from retrolux.models.progress import part, silent
+from retrolux.models.scale import Scale
 from retrolux.models.setting import Setting
 from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
@@ -27,8 +28,6 @@ from retrolux.models.state_space import StateSpace
 from retrolux.models.targets import check_array, check_inputs, check_names, check_target
 
 Names = tuple[str, ...]
-PAPER = ("445nm", "515nm", "630nm")
-"""The targets of the paper, for which ``fit`` prepares when the readings have them."""
 
 
 class Method(Model):
@@ -101,7 +100,7 @@ class Method(Model):
     def _fit_readings(self, data: Dataset, seed: int, progress: Progress) -> None:
         chosen = readings.usable(readings.thinned(data), len(data.input_names) + self.spare)
         self.input_names, self.output_names = chosen.input_names, chosen.output_names
-        self.data_hash, self.n_rows, self.seed, self.scale = data.hash, len(data), seed, data.scale
+        self.data_hash, self.n_rows, self.seed = data.hash, len(data), seed
         self.created = datetime.now(UTC)
         self._data, self._fits, self._scatter, self._factors, self._witnesses = chosen, {}, None, {}, {}
         self._light = self._world = self._judge = self._density = None
@@ -185,7 +184,6 @@ class Method(Model):
         """Return a model like this one of these readings only, which fits what it is asked for and keeps it."""
         witness = type(self)(**self._options())
         witness.input_names, witness.output_names, witness.seed = self.input_names, self.output_names, self.seed
-        witness.scale = self.scale
         witness._data = rest
         return witness
 
@@ -347,6 +345,11 @@ class Method(Model):
         return self._data
 
     @property
+    def scale(self) -> Scale:
+        """See :attr:`Model.scale`. Raises NotFitted."""
+        return self.data.scale
+
+    @property
     def light(self) -> "Method":
         """The same method, of the light alone. Raises NotFitted."""
         if self._light is None:
@@ -371,16 +374,13 @@ class Method(Model):
         for i, group in enumerate(groups):
             self._conditional(self.input_names, group, part(report, i, len(groups) + 1))
         try:
-            names = self._ordered(self.targets or self._default_targets())
+            names = self._ordered(self.targets or readings.usual_targets(self.data))
             self._prepare(names, part(report, len(groups), len(groups) + 1))
             self._calibrate(names)
         except BadData:  # too few readings are unsaturated in all of them: matters only if it was asked for
             if self.targets:
                 raise
         report(1.0)
-
-    def _default_targets(self) -> Names:
-        return PAPER if set(PAPER) <= set(self.output_names) else readings.groups(self.data)[0]
 
     def _ordered(self, names: Sequence[str]) -> Names:
         check_names(names, self.data.output_names)

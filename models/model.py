@@ -30,8 +30,6 @@ class Model(ABC):
     output_names: tuple[str, ...]
     data_hash: str
     n_rows: int
-    scale: Scale
-    """Of the readings; wherever an input stands by its name, as in answers, it is in its own unit."""
     smooth: ClassVar[bool] = True
     """Whether predictions have a derivative; where not, :meth:`derivative` is that of a part of them, if of any."""
 
@@ -44,6 +42,11 @@ class Model(ABC):
         With a state space of the same readings it also learns the light alone, for targets under ambient light that is
         known.
         """
+
+    @property
+    @abstractmethod
+    def scale(self) -> Scale:
+        """Of the readings; wherever an input stands by its name, as in answers, it is in its own unit."""
 
     @property
     @abstractmethod

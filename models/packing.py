@@ -39,7 +39,6 @@ def restored(cls: type[M], manifest: dict[str, Any], files: dict[str, bytes]) ->
     model.data_hash, model.n_rows, model.seed = manifest["data_hash"], manifest["n_rows"], manifest["seed"]
     model.created = datetime.fromisoformat(manifest["created"])
     model._data = readings.unpack(files["readings.npz"], model.input_names, model.output_names)
-    model.scale = model._data.scale
     model._factors = {(known, tuple(names)): np.array(factor) for known, names, factor in manifest["honesty"]}
     for i, (given, wanted) in enumerate(manifest["fits"]):
         model._fits[tuple(given), tuple(wanted)] = cls.fit_class.from_files(_of(f"fit{i}", files))

@@ -9,6 +9,9 @@ from retrolux.models.errors import BadData
 from retrolux.models.model import Array
 from retrolux.models.scale import Scale
 
+PAPER = ("445nm", "515nm", "630nm")
+"""The targets of the paper, for which ``fit`` prepares when the readings have them."""
+
 DEPENDENT = 1e-6
 """Least over greatest singular value of the inputs from which on one of them says nothing new."""
 
@@ -77,6 +80,11 @@ def groups(data: Dataset) -> list[tuple[str, ...]]:
     for i in np.argsort(data.saturated.sum(axis=0), kind="stable"):
         found.setdefault(data.saturated[:, i].tobytes(), []).append(data.output_names[i])
     return [tuple(name for name in data.output_names if name in group) for group in found.values()]
+
+
+def usual_targets(data: Dataset) -> tuple[str, ...]:
+    """Return the outputs that targets are thought to name: those of the paper, else the least saturated."""
+    return PAPER if set(PAPER) <= set(data.output_names) else groups(data)[0]
 
 
 def complete(data: Dataset, names: tuple[str, ...], minimum: int) -> Array:

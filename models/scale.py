@@ -54,9 +54,7 @@ class Scale:
 
     def scaled(self, values: Array) -> Array:
         """Return inputs, shape (…, n_inputs), from their own units to [0, 1]; what is within stays within."""
-        inside = (values >= self.low) & (values <= self.high)
-        share = (values - self.low) / self.width
-        return np.asarray(np.where(inside, np.clip(share, 0, 1), share))
+        return np.asarray((values - self.low) / self.width)
 
     def ends(self, i: int) -> tuple[float, float]:
         """Return the ends of one input, in its own unit."""

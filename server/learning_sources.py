@@ -13,9 +13,9 @@ from retrolux.device.factory import light_alone, open_instrument
 from retrolux.device.measurement import CHANNELS
 from retrolux.device.settings import InstrumentSettings
 from retrolux.models.dataset import Dataset
-from retrolux.models.design import usual_targets
 from retrolux.models.errors import UnknownColumn
 from retrolux.models.model import Array
+from retrolux.models.readings import usual_targets
 from retrolux.models.state_space import StateSpace, in_order
 from retrolux.server.active import ACTIVE, Chosen
 from retrolux.server.errors import BadArgument

@@ -13,7 +13,7 @@ import numpy as np
 
 from retrolux.device.designs import design
 from retrolux.device.measurement import INPUTS
-from retrolux.models.method import PAPER
+from retrolux.models.readings import PAPER
 from retrolux.models.registry import METHODS
 
 Inputs = tuple[float, ...]

@@ -10,8 +10,8 @@ from sklearn.metrics import root_mean_squared_error
 
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import ModelError
-from retrolux.models.method import PAPER
 from retrolux.models.model import Model
+from retrolux.models.readings import PAPER
 from retrolux.models.registry import METHODS
 from retrolux.server.errors import BadReport
 from retrolux.server.figures import (

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from retrolux.models.method import PAPER
+from retrolux.models.readings import PAPER
 from retrolux.server.figures import Figure
 from retrolux.server.validation import SEEN_BY
 from retrolux.server.validation_compare import pooled

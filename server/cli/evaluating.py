@@ -10,7 +10,7 @@ from rich.table import Table
 from retrolux.models.aiming import aim as run_aiming
 from retrolux.models.dataset import Dataset
 from retrolux.models.evaluation import evaluate as run_evaluation
-from retrolux.models.method import PAPER
+from retrolux.models.readings import PAPER
 from retrolux.models.registry import METHODS, available
 from retrolux.models.scale import Scale
 from retrolux.server.cli import options

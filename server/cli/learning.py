@@ -8,7 +8,7 @@ import numpy as np
 from rich.table import Table
 
 from retrolux.models.learning_curve import TENTH, Point
-from retrolux.models.method import PAPER
+from retrolux.models.readings import PAPER
 from retrolux.models.registry import available
 from retrolux.server.cli import options
 from retrolux.server.cli.fitting import say_what_is_left_out

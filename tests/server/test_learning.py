@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from retrolux.device.settings import InstrumentSettings
-from retrolux.models.method import PAPER
+from retrolux.models.readings import PAPER
 from retrolux.server.errors import BadArgument
 from retrolux.server.learning import Study
 from retrolux.server.learning_sources import Logged, Simulated
