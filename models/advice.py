@@ -226,7 +226,7 @@ def _in_scatters(found: Mapping[str, _Missed], scatter: Array) -> dict[str, Tria
 
 
 def _trial(one: _Missed, unit: Array) -> Trial:
-    count = _parameters(one.model)
+    count = one.model.parameters
     each = ((one.forward / unit) ** 2 if one.inverse is None else one.inverse**2).mean(axis=1)
     error = float(np.sqrt(each.mean()))
     return Trial(
@@ -238,19 +238,6 @@ def _trial(one: _Missed, unit: Array) -> Trial:
         spread=float(each.std(ddof=1) / np.sqrt(len(each)) / max(2 * error, TINY)),
         roughness=float(_root(one.bumps / unit)),
     )
-
-
-def _parameters(model: Method) -> int | None:
-    """Return how many numbers describe the way forward: of a line its intercepts and slopes, of a mixture all of it."""
-    n, m = len(model.input_names), len(model.output_names)
-    if model.method in {"linear", "pls"}:
-        return m * (n + 1)
-    if model.method == "bayes":
-        return int(model.world.response.coefficients.size + m)
-    if model.method == "gmm":
-        k, d = len(model._conditional(model.input_names, readings.groups(model.data)[0]).mixture.priors), n + m  # type: ignore[attr-defined]
-        return int(k - 1 + k * d + k * d * (d + 1) // 2)
-    return None
 
 
 def _best(trials: Mapping[str, Trial]) -> tuple[str, ...]:

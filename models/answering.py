@@ -97,7 +97,7 @@ def unmixed(method: "Method", names: tuple[str, ...], rows: Array, found: Poster
     every = found.rows()
     for i in np.flatnonzero(mixed):
         every[i] = _parts(Wish(method, names, rows[i]), every[i], samples, 0)[0].posterior
-    return Posterior.of_rows(every)
+    return Posterior.joined(every)
 
 
 def sensitivity(method: "Method", solution: "Solution", offset: Array) -> Sensitivity:

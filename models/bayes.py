@@ -155,6 +155,11 @@ class BayesModel(Method):
         """See :attr:`state`."""
         return self.state
 
+    @property
+    def parameters(self) -> int:
+        """Those of the response, and the ambient light's mean."""
+        return int(self.state.response.coefficients.size + len(self.output_names))
+
     def _prior(self) -> Prior:
         if self.prior == reweighting.UNIFORM:
             return Prior.uniform(len(self.input_names))
@@ -253,7 +258,7 @@ class Inputs(Conditional):
 
     def _summary(self, given: Array, ambient: Sequence[Ambient], samples: int, seed: int) -> Posterior:
         rows = zip(given, ambient, strict=True)
-        found = Posterior.of_rows([_summarised(self._branches(row, there), samples, seed) for row, there in rows])
+        found = Posterior.joined([_summarised(self._branches(row, there), samples, seed) for row, there in rows])
         covariance = found.together[:, self._asked][:, :, self._asked]
         mean, std, low, high = (part[:, self._asked] for part in found.parts)
         return Posterior(mean, std, low, high, covariance)

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from retrolux.models import readings, registry
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
@@ -146,9 +148,8 @@ class _Task:
 
 
 def _recovered(model: Model, unseen: Dataset, patterns: Patterns, seed: int) -> Posterior:
-    found: list[Posterior | None] = [None] * len(unseen)
-    for pattern, rows in patterns.items():
-        some = model.recover(pattern, unseen.outputs[rows][:, unseen.columns(pattern)], seed=seed)
-        for row, one in zip(rows, some.rows(), strict=True):
-            found[row] = one
-    return Posterior.of_rows([one for one in found if one is not None])
+    found = [
+        model.recover(pattern, unseen.outputs[rows][:, unseen.columns(pattern)], seed=seed)
+        for pattern, rows in patterns.items()
+    ]
+    return Posterior.joined(found).take(np.argsort(np.concatenate(list(patterns.values()))))

@@ -48,6 +48,10 @@ class ForestModel(Method):
     def _options(self) -> dict[str, Any]:
         return super()._options() | {"settings": asdict(self.settings)}
 
+    @property
+    def parameters(self) -> None:
+        """None: trees have none that could be compared."""
+
     def _bends(self, names: Names) -> bool:  # noqa: ARG002 - trees may bend anywhere
         return True
 

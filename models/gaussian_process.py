@@ -29,6 +29,10 @@ class GpModel(Method):
     method: ClassVar[str] = "gp"
     fit_class: ClassVar[type[Fit]]
 
+    @property
+    def parameters(self) -> None:
+        """None: it keeps readings instead."""
+
     def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:  # noqa: ARG002
         if not given:
             return Resampled(readings.complete(self.data, wanted, 1))

@@ -49,6 +49,13 @@ class GmmModel(Method):
         given = self._conditional(self.input_names, names)
         return mixture_density.density(given.mixture, given.wanted.tolist(), rows)
 
+    @property
+    def parameters(self) -> int:
+        """Shares, means and covariances of all components, in inputs and outputs."""
+        mixture = self._conditional(self.input_names, readings.groups(self.data)[0]).mixture
+        k, d = len(mixture.priors), len(self.input_names) + len(self.output_names)
+        return int(k - 1 + k * d + k * d * (d + 1) // 2)
+
     def _bends(self, names: Names) -> bool:
         """Return whether there are several components: one is a straight line."""
         return len(self._conditional(names, self.input_names).mixture.priors) > 1

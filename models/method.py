@@ -203,7 +203,7 @@ class Method(Model):
         conditional = self._conditional(names, self.input_names)
         if not self._reweighs:
             return bounded(conditional.posterior(rows, samples=samples, seed=seed))
-        return bounded(Posterior.of_rows([self._weighed(conditional, row, samples, seed) for row in rows]))
+        return bounded(Posterior.joined([self._weighed(conditional, row, samples, seed) for row in rows]))
 
     @property
     def _reweighs(self) -> bool:
@@ -343,6 +343,11 @@ class Method(Model):
         if self._data is None:
             raise NotFitted(f"The {self.method} model has not been fitted.", "Fit it to readings first.")
         return self._data
+
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers describe the way forward; None where they are not counted. Of a line intercepts, slopes."""
+        return len(self.output_names) * (len(self.input_names) + 1)
 
     @property
     def scale(self) -> Scale:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 Array = NDArray[np.float64]
@@ -90,13 +90,18 @@ class Posterior:
 
     def rows(self) -> list["Posterior"]:
         """Return the posterior of each target, one row each."""
-        whole = (*self.parts, self.together)
-        return [Posterior(*(part[i, None] for part in whole)) for i in range(len(self.mean))]
+        return [self.take([i]) for i in range(len(self.mean))]
+
+    def take(self, targets: ArrayLike) -> "Posterior":
+        """Return the posteriors of chosen targets, in their order: indices, or a boolean for each."""
+        i = np.asarray(targets)
+        mean, std, low, high = (part[i] for part in self.parts)
+        return Posterior(mean, std, low, high, None if self.covariance is None else self.covariance[i])
 
     @classmethod
-    def of_rows(cls, rows: Sequence["Posterior"]) -> "Posterior":
-        """Return posteriors of several targets as one."""
-        return cls(*(np.concatenate(p) for p in zip(*((*row.parts, row.together) for row in rows), strict=True)))
+    def joined(cls, found: Sequence["Posterior"]) -> "Posterior":
+        """Return posteriors of some targets each as one of them all."""
+        return cls(*(np.concatenate(p) for p in zip(*((*one.parts, one.together) for one in found), strict=True)))
 
     def widened(self, covariance: Array) -> "Posterior":
         """Return the posterior of what varies by this much more, shape (n_targets, n_inputs, n_inputs), in [0, 1]."""

@@ -29,6 +29,7 @@ PROBES = 4000
 HOLE = 1.5  # times a Latin hypercube's widest gap
 ENOUGH = 500  # readings of these hypercubes; gaps of more follow from theirs
 REPEATED = 20  # hypercubes, whose gaps are the measure
+STEP = 1e-4  # of an input, for differences
 TINY = 1e-300
 
 
@@ -59,6 +60,37 @@ class Straightness:
 
 
 @dataclass(frozen=True, eq=False)
+class _Surface:
+    """Sums of terms of the inputs, by least squares.
+
+    Attributes
+    ----------
+    terms : callable
+        Returns them, shape (n_rows, n_terms), of inputs.
+    weights : ndarray, shape (n_terms, n_outputs)
+    left : ndarray, shape (n_rows, n_outputs)
+        What is left of the readings.
+    """
+
+    terms: Callable[[Array], Array]
+    weights: Array
+    left: Array
+
+    @classmethod
+    def through(cls, terms: Callable[[Array], Array], data: Dataset) -> "_Surface":
+        design = terms(data.inputs)
+        weights = np.asarray(np.linalg.lstsq(design, data.outputs, rcond=None)[0], dtype=np.float64)
+        return cls(terms, weights, data.outputs - design @ weights)
+
+    @property
+    def n_terms(self) -> int:
+        return len(self.weights)
+
+    def predict(self, inputs: Array) -> Array:
+        return np.asarray(self.terms(inputs) @ self.weights)
+
+
+@dataclass(frozen=True, eq=False)
 class Survey:
     """Readings whose inputs all vary, looked at.
 
@@ -71,49 +103,49 @@ class Survey:
     data: Dataset
 
     @cached_property
+    def _line(self) -> "_Surface":
+        return _Surface.through(_lines, self.data)
+
+    @cached_property
+    def _curve(self) -> "_Surface | None":
+        """A curved surface; None where there are too few readings for one."""
+        terms = _curves(self.data.inputs[:1]).shape[1]
+        return _Surface.through(_curves, self.data) if len(self.data) >= terms + SPARE else None
+
+    @cached_property
     def straightness(self) -> tuple[Straightness, ...]:
         """How straight each output is."""
-        x, y = self.data.inputs, self.data.outputs
-        line, curve = _fitted(_lines(x), y), _fitted(_curves(x), y) if self._enough else None
-        return tuple(self._straightness(i, line, curve) for i in range(y.shape[1]))
+        return tuple(self._straightness(i, name) for i, name in enumerate(self.data.output_names))
 
-    def _straightness(self, i: int, line: Array, curve: Array | None) -> Straightness:
-        y, name = self.data.outputs[:, i], self.data.output_names[i]
-        left, whole = ((y - line[:, i]) ** 2).sum(), max(((y - y.mean()) ** 2).sum(), TINY)
+    def _straightness(self, i: int, name: str) -> Straightness:
+        y, line, curve = self.data.outputs[:, i], self._line, self._curve
+        left, whole = (line.left[:, i] ** 2).sum(), max(((y - y.mean()) ** 2).sum(), TINY)
         if curve is None:
             return Straightness(name, 1 - left / whole, 0.0, None)
-        rest, more = ((y - curve[:, i]) ** 2).sum(), _curves(self.data.inputs).shape[1]
-        few = _lines(self.data.inputs).shape[1]
+        rest, few, more = (curve.left[:, i] ** 2).sum(), line.n_terms, curve.n_terms
         f = ((left - rest) / (more - few)) / max(rest / (len(y) - more), TINY)
-        bend = float(np.sqrt(np.mean((curve[:, i] - line[:, i]) ** 2)) / np.ptp(y))
+        bend = float(np.sqrt(np.mean((curve.left[:, i] - line.left[:, i]) ** 2)) / np.ptp(y))
         return Straightness(name, 1 - left / whole, bend, float(stats.f.sf(f, more - few, len(y) - more)))
 
     @property
-    def _enough(self) -> bool:
-        return bool(len(self.data) >= _curves(self.data.inputs).shape[1] + SPARE)
-
-    @property
-    def _terms(self) -> Callable[[Array], Array]:
-        """What outputs are sums of: of a straight line, or of a curved surface where one of them bends."""
-        return _curves if any(one.bent for one in self.straightness) else _lines
+    def _surface(self) -> "_Surface":
+        """The line, or the curved surface where an output bends."""
+        bent = any(one.bent for one in self.straightness)
+        return self._curve if bent and self._curve is not None else self._line
 
     @cached_property
     def scatter(self) -> Array:
         """Standard deviation of readings about that line or surface, shape (n_outputs,)."""
-        x, y = self.data.inputs, self.data.outputs
-        design = self._terms(x)
-        left = y - _fitted(design, y)
-        dof = max(len(y) - design.shape[1], 1)
+        left, y = self._surface.left, self.data.outputs
+        dof = max(len(y) - self._surface.n_terms, 1)
         return np.asarray(np.sqrt((left**2).sum(axis=0) / dof) + 1e-6 * y.std(axis=0) + TINY)
 
     @cached_property
     def slopes(self) -> Array:
         """d(outputs)/d(inputs) at each reading over the scatter, shape (n_rows, n_outputs, n_inputs)."""
-        x = self.data.inputs
-        design = self._terms(x)
-        weights = np.linalg.lstsq(design, self.data.outputs, rcond=None)[0]
-        steps = np.stack([self._terms(x + h) for h in 1e-4 * np.eye(x.shape[1])])
-        change = (steps - design) @ weights / 1e-4
+        surface, x = self._surface, self.data.inputs
+        here = surface.predict(x)
+        change = np.stack([(surface.predict(x + h) - here) / STEP for h in STEP * np.eye(x.shape[1])])
         return np.asarray(change.transpose(1, 2, 0) / self.scatter[:, None])
 
     @cached_property
@@ -183,7 +215,7 @@ class Survey:
         rows = in_order(self.data)
         if rows.times is None:
             return None
-        rest = rows.outputs - _fitted(_lines(rows.inputs), rows.outputs)
+        rest = _Surface.through(_lines, rows).left
         follows = np.isfinite(waits(rows))[1:]
         pairs = zip(rest[:-1][follows].T, rest[1:][follows].T, strict=True)
         known = [(a, b) for a, b in pairs if len(a) > 2 and a.std() > 0 and b.std() > 0]
@@ -216,10 +248,6 @@ def _curves(x: Array) -> Array:
     """Return a constant, the inputs, their squares and products."""
     pairs: Sequence[tuple[int, int]] = list(combinations_with_replacement(range(x.shape[1]), 2))
     return np.column_stack([_lines(x), *(x[:, i] * x[:, j] for i, j in pairs)])
-
-
-def _fitted(design: Array, y: Array) -> Array:
-    return np.asarray(design @ np.linalg.lstsq(design, y, rcond=None)[0])
 
 
 def _widest(x: Array) -> tuple[float, Array]:
