@@ -5,6 +5,7 @@ import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def load_table(path: Path, columns: Columns) -> Dataset:
         raise LogUnreadable(f"{path} has no rows.", "Give a table with a line of names and a line for each reading.")
     outputs = columns.outputs or tuple(name for name in first[1] if name not in columns.inputs)
     _refuse_unknown((*columns.inputs, *outputs), first[1], path)
-    numbers, bounds = _numbers(path, _with(first, rows), (*columns.inputs, *outputs))
+    numbers, bounds = _numbers(path, chain([first], rows), (*columns.inputs, *outputs))
     n = len(columns.inputs)
     scale = _scale(numbers[:, :n], columns)
     return Dataset.between(scale, numbers[:, :n], columns.inputs, numbers[:, n:], outputs, bounds[:, n:])
@@ -83,18 +84,12 @@ def refuse_table(path: Path) -> None:
         )
 
 
-def _with(first: Row, rows: Iterator[Row]) -> Iterator[Row]:
-    yield first
-    yield from rows
-
-
 def _refuse_unknown(asked: Sequence[str], there: Iterable[str], path: Path) -> None:
     names = list(there)
     if missing := [name for name in asked if name not in names]:
         raise BadArgument(f"{path} has no column {', '.join(missing)}.", f"Choose among {', '.join(names)}.")
-    if len(asked) == len(set(asked)) and any(name in asked for name in names):
-        return
-    raise BadArgument(f"A column is named twice: {', '.join(asked)}.", "Name each input and output once.")
+    if len(set(asked)) < len(asked):
+        raise BadArgument(f"A column is named twice: {', '.join(asked)}.", "Name each input and output once.")
 
 
 def _scale(inputs: np.ndarray, columns: Columns) -> Scale:

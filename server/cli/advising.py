@@ -8,9 +8,8 @@ from rich.table import Table
 
 from retrolux.models.advice import Advice, Trial
 from retrolux.models.advice import advise as run_advice
-from retrolux.models.registry import available
 from retrolux.server.cli import options
-from retrolux.server.cli.fitting import say_what_is_left_out
+from retrolux.server.cli.fitting import methods_of
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, wrapped
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.reasons import findings
@@ -44,8 +43,7 @@ def advise(
     """
     lab = Laboratory(options.configured(config_path))
     data = lab.dataset(log, only, columns)[0]
-    chosen = tuple(m.strip() for m in models.split(",")) if models else available()
-    say_what_is_left_out(chosen, asked=bool(models))
+    chosen = methods_of(models)
     with progress_bar("trying methods", 1.0) as update:
         advice = run_advice(data, chosen, seed=seed, progress=update)
     if as_json:

@@ -10,7 +10,6 @@ from retrolux.models.registry import METHODS
 from retrolux.server.cli import options
 from retrolux.server.cli.asking import fitted_model
 from retrolux.server.cli.printing import new_table, print_json, print_table, say
-from retrolux.server.errors import BadArgument
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.shots import MOST, Aim, take_aim
 
@@ -40,9 +39,7 @@ def aim(
     as_json: bool,
 ) -> None:
     """Meet a target on the instrument: retrolux aim 445nm=16384 515nm=16384 630nm=16384 --shots 3."""
-    wanted = options.assignments(target)
-    if not wanted:
-        raise BadArgument("The target is empty.", "Name a channel and its counts, such as 445nm=16384.")
+    wanted = options.asked_target(target)
     task = Aim(wanted, shots, anyway, seed)
     with Laboratory(options.configured(config_path, device, instrument=True)) as lab:
         fitted = fitted_model(lab, model, options.Readings(data_path, only), seed)

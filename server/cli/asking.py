@@ -71,9 +71,7 @@ def invert(
     as_json: bool,
 ) -> None:
     """Which inputs give these counts? For example: retrolux invert 445nm=16384 515nm=16384 630nm=16384."""
-    wanted = options.assignments(target)
-    if not wanted:
-        raise BadArgument("The target is empty.", "Name a channel and its counts, such as 445nm=16384.")
+    wanted = options.asked_target(target)
     pair = following.known_pair(path_from, known, net=net)
     methods = available() if model == "all" else (model,)
     found: list[dict[str, Any]] = []

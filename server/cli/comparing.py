@@ -59,7 +59,7 @@ def _channels(usual: Mapping[Path, tuple[str, ...]], asked: str | None) -> tuple
     common = tuple(c for c in next(iter(usual.values())) if all(c in names for names in usual.values()))
     if not common:
         raise BadData("The two logs have no channel in common.", "Compare logs of the same channels.")
-    chosen = tuple(c.strip() for c in asked.split(",")) if asked else common
+    chosen = options.listed(asked) or common
     for name in chosen:
         if name not in common:
             raise UnknownColumn(f"Not both logs have a channel {name!r}.", f"Choose among {', '.join(common)}.")

@@ -11,10 +11,10 @@ from retrolux.models.aiming import aim as run_aiming
 from retrolux.models.dataset import Dataset
 from retrolux.models.evaluation import evaluate as run_evaluation
 from retrolux.models.readings import PAPER
-from retrolux.models.registry import METHODS, available
+from retrolux.models.registry import METHODS
 from retrolux.models.scale import Scale
 from retrolux.server.cli import options
-from retrolux.server.cli.fitting import say_what_is_left_out
+from retrolux.server.cli.fitting import methods_of
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say, wrapped
 from retrolux.server.errors import BadArgument
 from retrolux.server.fitting import method_options
@@ -69,13 +69,12 @@ def evaluate(
     if aim and condition != "targets":
         raise BadArgument("What is aimed at are the targets alone.", "Leave --condition out, or --aim.")
     lab = Laboratory(options.configured(config_path))
-    chosen = tuple(m.strip() for m in models.split(",")) if models else available()
-    say_what_is_left_out(chosen, asked=bool(models))
+    chosen = methods_of(models)
     known, unseen = lab.dataset(train, only, columns)[0], lab.dataset(test, only, columns)[0]
     if columns is not None:
         known, unseen = _alike(known, unseen)
     usual = PAPER if columns is None else known.output_names
-    wanted = tuple(c.strip() for c in targets.split(",")) if targets else usual
+    wanted = options.listed(targets) or usual
     with progress_bar("evaluating", 1.0) as update:
         if aim:
             result = run_aiming(

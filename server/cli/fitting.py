@@ -53,6 +53,13 @@ def fit(
     _print(lab, result | {"folder": str(lab.store.folder)}, as_json=as_json)
 
 
+def methods_of(models: str | None) -> tuple[str, ...]:
+    """Return the methods that are listed, by default all that can be fitted, and say which cannot."""
+    chosen = options.listed(models) or available()
+    say_what_is_left_out(chosen, asked=bool(models))
+    return chosen
+
+
 def say_what_is_left_out(chosen: tuple[str, ...], *, asked: bool) -> None:
     """Say on stderr which method is not fitted because its library is not installed."""
     missing = [m for m in METHODS if m not in chosen]

@@ -9,9 +9,8 @@ from rich.table import Table
 
 from retrolux.models.learning_curve import TENTH, Point
 from retrolux.models.readings import PAPER
-from retrolux.models.registry import available
 from retrolux.server.cli import options
-from retrolux.server.cli.fitting import say_what_is_left_out
+from retrolux.server.cli.fitting import methods_of
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.config import Config
 from retrolux.server.errors import BadArgument
@@ -62,14 +61,13 @@ def learn_curve(
     if log is not None and device is not None:
         raise BadArgument("A log and a device were given.", "Choose one of them.")
     config = options.configured(config_path, device, instrument=log is None)
-    source = _source(config, log, only, _split(targets))
-    chosen = _split(models) or available()
-    say_what_is_left_out(chosen, asked=models is not None)
-    numbers = [_whole(text) for text in _split(sizes)]
+    source = _source(config, log, only, options.listed(targets))
+    chosen = methods_of(models)
+    numbers = [_whole(text) for text in options.listed(sizes)]
     study = Study(
         source,
         chosen,
-        _split(designs) or source.designs,
+        options.listed(designs) or source.designs,
         numbers,
         seeds=seeds,
         net=not known_ambient,
@@ -83,10 +81,6 @@ def learn_curve(
     print_table(_table(curves, config.device if log is None else str(log)))
     for line in _remarks(curves, seeds, given=goal is not None):
         say(line)
-
-
-def _split(text: str | None) -> tuple[str, ...]:
-    return tuple(part.strip() for part in text.split(",")) if text else ()
 
 
 def _whole(text: str) -> int:

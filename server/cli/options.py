@@ -92,9 +92,14 @@ def _columns(inputs: str | None, outputs: str | None, ranges: Sequence[str]) -> 
     return Columns(_names(inputs), None if outputs is None else _names(outputs), dict(map(_range, ranges)))
 
 
+def listed(text: str | None) -> tuple[str, ...]:
+    """Return what is listed with commas between; nothing where nothing is given."""
+    return tuple(part.strip() for part in text.split(",")) if text else ()
+
+
 def _names(text: str) -> tuple[str, ...]:
-    names = tuple(name.strip() for name in text.split(","))
-    if not all(names):
+    names = listed(text)
+    if not (names and all(names)):
         raise BadArgument(f"{text!r} names no columns.", "Write them with commas between, such as --inputs salt,acid.")
     return names
 
@@ -133,6 +138,14 @@ def assignments(pairs: Sequence[str]) -> dict[str, float]:
             raise BadArgument(f"{name} is given twice.", "Give each column once.")
         values[name] = number(name, text)
     return values
+
+
+def asked_target(pairs: Sequence[str]) -> dict[str, float]:
+    """Return a target, which must name something. Raises BadArgument."""
+    target = assignments(pairs)
+    if not target:
+        raise BadArgument("The target is empty.", "Name a channel and its counts, such as 445nm=16384.")
+    return target
 
 
 def number(name: str, text: str) -> float:
