@@ -10,7 +10,18 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from retrolux.models import answering, branches, derivatives, honesty, packing, readings, reweighting, storage, verdict
+from retrolux.models import (
+    answering,
+    branches,
+    derivatives,
+    honesty,
+    packing,
+    readings,
+    reweighting,
+    sampling,
+    storage,
+    verdict,
+)
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
 from retrolux.models.dataset import Dataset
@@ -25,7 +36,7 @@ from retrolux.models.setting import Setting
 from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
 from retrolux.models.state_space import StateSpace
-from retrolux.models.targets import check_array, check_inputs, check_names, check_target
+from retrolux.models.targets import check_array, check_names, check_target
 
 Names = tuple[str, ...]
 
@@ -289,38 +300,8 @@ class Method(Model):
         return None
 
     def sample(self, n: int, given: Mapping[str, float] | None = None, *, seed: int = 0) -> tuple[Names, Array]:
-        """Draw joint samples, or of the rest where columns are given; see :meth:`Model.sample`.
-
-        Inputs are drawn first, then the outputs, group by group, given all that is known by then.
-        """
-        every = self.data.input_names + self.output_names
-        known = self._given(given or {}, every, n)
-        steps = [self.input_names, *readings.groups(self.data)]
-        for i, step in enumerate(steps):
-            wanted = tuple(name for name in step if name not in known)
-            if wanted:
-                rows = self._draw(tuple(c for c in every if c in known), wanted, known, n, seed + i)
-                drawn = np.clip(rows, 0, 1) if i == 0 else rows
-                known |= dict(zip(wanted, drawn.T, strict=True))
-        rows = np.column_stack([known[name] for name in every])
-        rows[:, : len(self.input_names)] = self.scale.own(rows[:, : len(self.input_names)])
-        return every, rows
-
-    def _given(self, given: Mapping[str, float], every: Names, n: int) -> dict[str, Array]:
-        """Return what is known of samples, inputs from 0 to 1."""
-        if n < 1:
-            raise BadTarget(f"{n} samples were asked for.", "Ask for at least one.")
-        if not given:
-            return {}
-        names, values = check_target(given, every)
-        known = dict(zip(names, values.tolist(), strict=True))
-        inputs = check_inputs({k: v for k, v in known.items() if k in self.input_names}, self.input_names, self.scale)
-        known |= {name: x for name, x in zip(self.input_names, inputs.tolist(), strict=True) if name in known}
-        return {name: np.full(n, value) for name, value in known.items()}
-
-    def _draw(self, given: Names, wanted: Names, known: Mapping[str, Array], n: int, seed: int) -> Array:
-        values = np.column_stack([known[name] for name in given]) if given else np.empty((n, 0))
-        return self._conditional(given, wanted).draw(values, seed=seed)
+        """Draw joint samples, or of the rest where columns are given; see :meth:`Model.sample`."""
+        return sampling.sample(self, n, given or {}, seed)
 
     def save(self, folder: Path) -> None:
         """Write the model with its readings and every fit made so far; see :meth:`Model.save`. Raises NotFitted."""
