@@ -36,7 +36,7 @@ def answered(wish: Wish, posterior: Posterior, samples: int, seed: int, setting:
     if wide and (outputs := _unexplained(wish)):
         return branches.unexplained(told(wish, posterior, setting), outputs)
     parts = _parts(wish, posterior, samples, seed)
-    found = [replace(told(wish, p.posterior, setting), weight=p.weight) for p in parts]
+    found = [replace(told(wish, p.posterior, setting), weight=p.weight, own=p.posterior is posterior) for p in parts]
     given = [one for one in found if _gives(wish, one)]
     if not given and _as_near(wish, posterior, parts):
         return told(wish, posterior, setting)
@@ -117,10 +117,11 @@ def sensitivity(method: "Method", solution: "Solution", offset: Array) -> Sensit
     names, values = check_target(solution.target, method.data.output_names)
     scale, columns = method.scale, method.data.columns(names)
     inputs = scale.scaled(np.array(list(solution.inputs.values())))
-    if solution.solutions or solution.weight < 1:
+    if (method.reweighs and method.prior_moves) or not solution.own:
         slopes = method.derivative(inputs)[columns]
         nearest = derivatives.least_move(slopes, inputs, method.noise(names))
-        return _sensitivity(method, nearest, names, derivatives.NEAREST)
+        of = derivatives.NEAREST if method.moves_of == derivatives.ANSWER else method.moves_of
+        return _sensitivity(method, nearest, names, of)
     moves = method._moves(names, values - offset[columns], inputs)
     return _sensitivity(method, moves, names, method.moves_of)
 

@@ -52,7 +52,7 @@ class BayesModel(Method):
         self._lacking: Array = np.zeros(1)  # counts of ambient light that readings usually have more
 
     @property
-    def _reweighs(self) -> bool:
+    def reweighs(self) -> bool:
         """Return False: its prior of the ends is its own, and in its posterior already."""
         return False
 

@@ -28,6 +28,8 @@ ENOUGH = 200
 """Readings that tell a quantile of nine in ten to a few per cent; with fewer a model's own spread is believed."""
 MOST = 3000
 LEVEL = 0.9
+INSIDE = 0.85
+"""Of readings that no input has at an end, at least: there the bounds alone hold the truth, and would at any width."""
 HALF_LIFE = 30 * 86400.0
 """Seconds."""
 NIGHT = 6 * 3600.0
@@ -49,7 +51,7 @@ def measured(method: "Method", names: tuple[str, ...]) -> Array:
         witness.in_ambient = method.in_ambient
         with contextlib.suppress(BadData):  # the others do not tell what is asked: this part does not judge
             scores[left] = witness._excess(recent.take(left), names)
-    return factors(scores, weights(recent))
+    return factors(scores, weights(recent), _inside(recent.inputs))
 
 
 def left_out(data: Dataset) -> Iterator[NDArray[np.bool_]]:
@@ -89,7 +91,13 @@ def weights(data: Dataset) -> Array:
     return np.asarray(0.5 ** ((data.times.max() - data.times) / HALF_LIFE))
 
 
-def factors(scores: Array, weight: Array) -> Array:
+def _inside(inputs: Array) -> NDArray[np.bool_]:
+    """Return which inputs are at neither end, and last, whether none of a reading's is."""
+    inside = (inputs > 0) & (inputs < 1)
+    return np.column_stack([inside, inside.all(axis=1)])
+
+
+def factors(scores: Array, weight: Array, inside: NDArray[np.bool_]) -> Array:
     """Return one factor a column from the scores of readings that were left out.
 
     Parameters
@@ -98,18 +106,24 @@ def factors(scores: Array, weight: Array) -> Array:
         By how much each interval, or ellipsoid, would have to be stretched to hold the truth; see
         :meth:`Posterior.stretches`. NaN where that is not known.
     weight : ndarray, shape (n_readings,)
+    inside : ndarray of bool, shape (n_readings, n_factors)
+        Which truths are at neither end.
 
     Returns
     -------
     ndarray, shape (n_factors,)
-        The least score that, with all below it, has nine tenths of the weight, the next reading's own included. One
-        where too few scores are known.
+        The least score that, with all below it, has nine tenths of the weight, the next reading's own included; and of
+        the truths inside no less than 85 %. One where too few scores are known.
     """
-    known = ~np.isnan(scores).any(axis=1)
-    if known.sum() < ENOUGH:
-        return np.ones(scores.shape[1])
-    scores, weight = scores[known], weight[known]
-    order = np.argsort(scores, axis=0)
-    share = np.cumsum(weight[order], axis=0) / (weight.sum() + weight.max())
-    first = np.minimum((share < LEVEL).sum(axis=0), len(scores) - 1)
-    return np.asarray(np.take_along_axis(scores, order, axis=0)[first, np.arange(scores.shape[1])])
+    known = ~np.isnan(scores)
+    every = [_factor(s[k], weight[k], LEVEL, ENOUGH) for s, k in zip(scores.T, known.T, strict=True)]
+    within = [_factor(s[k], weight[k], INSIDE, ENOUGH / 2) for s, k in zip(scores.T, (known & inside).T, strict=True)]
+    return np.array([max(pair) for pair in zip(every, within, strict=True)])
+
+
+def _factor(scores: Array, weight: Array, level: float, enough: float) -> float:
+    if len(scores) < enough:
+        return 1.0
+    order = np.argsort(scores)
+    share = np.cumsum(weight[order]) / (weight.sum() + weight.max())
+    return float(scores[order[min((share < level).sum(), len(order) - 1)]])

@@ -55,6 +55,8 @@ class LinearModel(Method):
         line = self._line(self.input_names, names)
         return least_squares.draw_within_bounds(line, values, self.data.inputs, samples, seed)
 
+    prior_moves: ClassVar[bool] = False
+
     def _moves(self, names: Names, values: Array, inputs: Array) -> Array:
         line = self._line(self.input_names, names)
         return least_squares.derivative_within_bounds(line, values, inputs, self.data.inputs)

@@ -165,6 +165,9 @@ class Method(Model):
     moves_of: ClassVar[str] = derivatives.ANSWER
     """What :meth:`sensitivity` tells the derivative of, where there is one answer."""
 
+    prior_moves: ClassVar[bool] = True
+    """Whether the design's prior is in :meth:`_moves`."""
+
     def _moves(self, names: Names, values: Array, inputs: Array) -> Array:
         """Return d(inputs)/d(target) of the answer, shape (n_inputs, n_targets)."""
         conditional = self._conditional(names, self.input_names)
@@ -212,21 +215,27 @@ class Method(Model):
 
     def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:
         conditional = self._conditional(names, self.input_names)
-        if not self._reweighs:
+        if not self.reweighs:
             return bounded(conditional.posterior(rows, samples=samples, seed=seed))
         return bounded(Posterior.joined([self._weighed(conditional, row, samples, seed) for row in rows]))
 
     @property
-    def _reweighs(self) -> bool:
+    def reweighs(self) -> bool:
         """Whether the design's prior is taken out of the answers."""
         return self.prior == reweighting.UNIFORM
 
     def _weighed(self, conditional: Conditional, row: Array, samples: int, seed: int) -> Posterior:
-        draws = conditional.draw(np.tile(row, (max(samples, reweighting.DRAWS), 1)), seed=seed)
-        return reweighting.weighed(draws, self._even.weights(draws))
+        draws = self._drawn(conditional, row, samples, seed)
+        return reweighting.weighed(draws, self.even.weights(draws))
+
+    @staticmethod
+    def _drawn(conditional: Conditional, row: Array, samples: int, seed: int) -> Array:
+        """Return draws that are to be weighed, shape (n_draws, n_inputs)."""
+        return conditional.draw(np.tile(row, (max(samples, reweighting.DRAWS), 1)), seed=seed)
 
     @property
-    def _even(self) -> reweighting.Density:
+    def even(self) -> reweighting.Density:
+        """How densely the design chose inputs, by which draws are weighed for an even prior."""
         if self._density is None:
             self._density = reweighting.Density.of(self.data.inputs)
         return self._density
@@ -260,7 +269,13 @@ class Method(Model):
 
     def _invert(self, names: Names, values: Array, samples: int, seed: int, setting: Setting | None) -> Solution:
         posterior = self._recover(names, values[None], samples, seed)
-        return answering.answered(Wish(self, names, values), posterior, samples, seed, setting)
+        found = answering.answered(Wish(self, names, values), posterior, samples, seed, setting)
+        if not self.reweighs:
+            return found
+        rough = reweighting.rough(
+            self.even.weights(self._drawn(self._conditional(names, self.input_names), values, samples, seed))
+        )
+        return replace(found, warnings=(*found.warnings, *rough))
 
     def _bends(self, names: Names) -> bool:  # noqa: ARG002 - whatever is asked
         """Return whether outputs may be the same at inputs that lie apart, so that a question may have two answers."""
@@ -269,7 +284,7 @@ class Method(Model):
     def _possible(self, names: Names, values: Array, samples: int, seed: int) -> Array:
         """Return draws of the inputs that may give the target, within [0, 1], shape (n_draws, n_inputs)."""
         drawn = self._conditional(names, self.input_names).draw(np.tile(values, (samples, 1)), seed=seed)
-        return branches.within(self._even.redrawn(drawn, seed) if self._reweighs else drawn)
+        return branches.within(self.even.redrawn(drawn, drawn, len(drawn), seed) if self.reweighs else drawn)
 
     @property
     def judge(self) -> Judge:

@@ -7,6 +7,7 @@ from retrolux.models.mixture import Mixture
 from retrolux.models.novelty import Ranked, compared
 from retrolux.models.posterior import Array
 
+_RIDGE = 1e-9  # of a column's variance: an output that is there twice, in two units, has none of its own
 _LEAST = 1e-3  # of a component's volume that is left of it without one reading
 
 
@@ -44,7 +45,8 @@ def _parts(mixture: Mixture, columns: list[int], rows: Array) -> tuple[Array, Ar
     """Return each component's log density with its weight, and squared distances, shape (n_rows, n_components)."""
     logs, squared = [], []
     for prior, mean, whole in zip(mixture.priors, mixture.means, mixture.covariances, strict=True):
-        root = np.linalg.cholesky(whole[np.ix_(columns, columns)])
+        part = whole[np.ix_(columns, columns)]
+        root = np.linalg.cholesky(part + _RIDGE * np.diag(np.diag(part)))
         white = np.linalg.solve(root, (rows - mean[columns]).T)
         squared.append((white**2).sum(axis=0))
         logs.append(np.log(prior + 1e-300) - squared[-1] / 2 - np.log(np.diag(root)).sum())

@@ -67,11 +67,16 @@ class Posterior:
     def excess(self, truth: Array) -> Array:
         """Return by how much each interval would have to be stretched about the mean to hold the truth, ≥ 0.
 
-        One of a row of 90 % intervals is one that just holds it; same shape as ``mean``.
+        One of a row of 90 % intervals is one that just holds it; same shape as ``mean``. A side that the bounds cut off
+        is taken to be as wide as the other; a truth at that end is held by any. NaN of an interval that the bounds cut
+        off on both sides, which tells nothing.
         """
-        below = np.where(self.low <= 0, 0.0, (self.mean - truth) / np.maximum(self.mean - self.low, TINY))
-        above = np.where(self.high >= 1, 0.0, (truth - self.mean) / np.maximum(self.high - self.mean, TINY))
-        return np.asarray(np.maximum(np.maximum(below, above), 0.0))
+        cut = self.low <= 0, self.high >= 1
+        below, above = self.mean - self.low, self.high - self.mean
+        side = np.where(truth < self.mean, np.where(cut[0], above, below), np.where(cut[1], below, above))
+        away = np.abs(truth - self.mean) / np.maximum(side, TINY)
+        held = (cut[0] & (truth <= 0)) | (cut[1] & (truth >= 1))
+        return np.asarray(np.where(cut[0] & cut[1], np.nan, np.where(held, 0.0, away)))
 
     def outside(self, truth: Array) -> Array:
         """Return by how much each ellipsoid would have to be stretched to hold the truth, shape (n_targets,)."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy import special
 
 from retrolux.models import readings
 from retrolux.models.conditional import TAIL
@@ -20,6 +19,11 @@ PRIORS = (DESIGN, UNIFORM)
 DRAWS = 500  # of an answer, at least: weights leave fewer of them
 MOST = 300  # readings that tell the density
 LEAST = 0.02  # of an input: no kernel is narrower
+FLOOR = 0.05
+"""Share of an even design that is mixed into the density: no draw then weighs more than twenty even ones (defensive
+importance sampling: Hesterberg 1995, *Technometrics* 37, 185)."""
+FEW = 50
+"""Effective draws (Kish 1965) below which an answer under the even prior is said to be rough."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,22 +47,43 @@ class Density:
         n, d = rows.shape
         return cls(rows, np.maximum(rows.std(axis=0) * n ** (-1 / (d + 4)), LEAST))
 
-    def log(self, points: Array) -> Array:
-        """Return the logarithm of the density at points in [0, 1], up to a constant, shape (n_points,)."""
-        logs = np.zeros((len(points), len(self.readings)))
+    def at(self, points: Array) -> Array:
+        """Return the density at points in [0, 1], which has an integral of 1, shape (n_points,)."""
+        product = np.ones((len(points), len(self.readings)))
         for x, seen, width in zip(points.T, self.readings.T, self.width, strict=True):
-            images = np.stack([seen, -seen, 2 - seen])
-            logs += special.logsumexp(-0.5 * ((x[:, None, None] - images) / width) ** 2, axis=1)
-        return np.asarray(special.logsumexp(logs, axis=1))
+            kernel = sum(np.exp(-0.5 * ((x[:, None] - image) / width) ** 2) for image in (seen, -seen, 2 - seen))
+            product *= kernel / (width * np.sqrt(2 * np.pi))
+        return np.asarray((1 - FLOOR) * product.mean(axis=1) + FLOOR)
 
     def weights(self, draws: Array) -> Array:
-        """Return how much each draw counts under an even prior, shape (n_draws,); they add up to 1."""
-        return np.asarray(special.softmax(-self.log(np.clip(draws, 0, 1))))
+        """Return how much each draw counts under an even prior, shape (n_draws,); they add up to 1.
 
-    def redrawn(self, draws: Array, seed: int) -> Array:
-        """Return as many of the draws, each as often as it counts under an even prior."""
-        chosen = np.random.default_rng(seed).choice(len(draws), len(draws), p=self.weights(draws))
-        return np.asarray(draws[chosen])
+        Draws outside [0, 1] do not, unless nearly all are.
+        """
+        inside = ((draws >= 0) & (draws <= 1)).all(axis=1)
+        counts = inside if inside.mean() > 0.1 else np.ones_like(inside)
+        weights = counts / self.at(np.clip(draws, 0, 1))
+        return np.asarray(weights / weights.sum())
+
+    def redrawn(self, rows: Array, draws: Array, n: int, seed: int) -> Array:
+        """Return n of the rows, each as often as its inputs count under an even prior."""
+        chosen = np.random.default_rng(seed).choice(len(rows), n, p=self.weights(draws))
+        return np.asarray(rows[chosen])
+
+
+def effective(weights: Array) -> float:
+    """Return as many even draws as tell as much as these."""
+    return float(1 / (weights**2).sum())
+
+
+def rough(weights: Array) -> list[str]:
+    """Return, in words, that too few draws count under the even prior; nothing where enough do."""
+    n = effective(weights)
+    if n >= FEW:
+        return []
+    return [
+        f"Under the even prior only {n:.0f} of {len(weights)} draws count: measure more where inputs were seldom set."
+    ]
 
 
 def weighed(draws: Array, weights: Array) -> Posterior:

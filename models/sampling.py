@@ -8,6 +8,7 @@ import numpy as np
 from retrolux.models import readings
 from retrolux.models.errors import BadTarget
 from retrolux.models.posterior import Array
+from retrolux.models.reweighting import DRAWS, UNIFORM
 from retrolux.models.targets import check_inputs, check_target
 
 if TYPE_CHECKING:
@@ -50,4 +51,11 @@ def _drawn(  # noqa: PLR0913, PLR0917 - one step of the chain
     method: "Method", given: Names, wanted: Names, known: Mapping[str, Array], n: int, seed: int
 ) -> Array:
     values = np.column_stack([known[name] for name in given]) if given else np.empty((n, 0))
-    return method._conditional(given, wanted).draw(values, seed=seed)
+    even = method.reweighs or (method.prior == UNIFORM and not set(given) & set(method.output_names))
+    if not (even and set(wanted) & set(method.input_names)):
+        return method._conditional(given, wanted).draw(values, seed=seed)
+    drawn = method._conditional(given, wanted).draw(np.repeat(values[:1], max(n, DRAWS), axis=0), seed=seed)
+    every = np.column_stack(
+        [drawn[:, wanted.index(c)] if c in wanted else np.full(len(drawn), known[c][0]) for c in method.input_names]
+    )
+    return method.even.redrawn(drawn, every, n, seed)

@@ -44,6 +44,8 @@ class Solution:
         How often the readings themselves are as unlike the others as the target is, 0 … 1.
     weight : float
         The share of all possible inputs that this solution stands for; with those of ``solutions`` it sums to 1.
+    own : bool
+        Whether it is the method's own central estimate; else it was settled on the target, among other draws or alone.
     """
 
     model: str
@@ -61,6 +63,7 @@ class Solution:
     novelty_p: float | None = None
     ellipsoid90: tuple[tuple[float, ...], ...] | None = None
     weight: float = 1.0
+    own: bool = True
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer in the form that the command line and the HTTP interface print."""

@@ -1,5 +1,6 @@
 """Intervals hold nine of ten readings that were left out, also where a method's own spread is not honest."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,14 @@ def days(n_days: int, each: int, scatter: float = 0.0, *, heavy: bool = False, s
     return Dataset(inputs, outputs, np.zeros((n, 3), bool), ("x1", "x2"), ("a", "b", "c"), times)
 
 
+def mostly_off(at_zero: float, seed: int) -> Dataset:
+    """The same, with each input at 0 in this share of the readings."""
+    data = days(10, 60, 300.0, seed=seed)
+    inputs = np.where(np.random.default_rng(seed + 10).random(data.inputs.shape) < at_zero, 0.0, data.inputs)
+    noise = data.outputs - days(10, 60, 0.0, seed=seed).outputs
+    return replace(data, inputs=inputs, outputs=1000 + inputs @ [[30000, 2000, 500], [1000, 25000, 900]] + noise)
+
+
 @pytest.mark.parametrize("saturated", [0, 50])
 def test_readings_an_hour_apart_have_none_before_them_and_are_fitted(saturated):
     rng = np.random.default_rng(0)
@@ -56,22 +65,58 @@ def test_stretched_by_its_excess_an_interval_just_holds_the_truth() -> None:
 def test_an_end_that_the_bounds_cut_off_stays_there() -> None:
     found = Posterior(*(np.array([[v]]) for v in (0.98, 0.01, 0.95, 1.0))).scaled(np.array([0.5]))
     assert (found.low, found.high) == (pytest.approx(0.965), 1.0)
-    assert Posterior(*(np.array([[v]]) for v in (0.98, 0.01, 0.95, 1.0))).excess(np.array([[1.0]])) == 0
+
+
+@pytest.mark.parametrize(
+    ("truth", "excess"),
+    [(1.0, 0.0), (0.0, 0.98 / 0.03), (0.995, 0.5), (0.965, 0.5)],
+    ids=["at 1", "at 0", "cut", "whole"],
+)
+def test_a_side_that_is_cut_off_counts_as_wide_as_the_other_and_holds_its_end(truth, excess) -> None:
+    found = Posterior(*(np.array([[v]]) for v in (0.98, 0.01, 0.95, 1.0)))
+    assert found.excess(np.array([[truth]])) == pytest.approx(excess)
+
+
+def test_truths_at_an_end_count_as_held_but_not_for_the_others() -> None:
+    scores = np.r_[np.zeros(300), np.linspace(0, 2, 300)][:, None]
+    inside = np.arange(600)[:, None] >= 300
+    found = honesty.factors(scores, np.ones(600), inside)
+    assert found == pytest.approx(2 * 0.85, abs=0.02)  # 0.8 of those inside would make nine tenths of all
+
+
+def test_an_interval_from_end_to_end_tells_nothing() -> None:
+    found = Posterior(*(np.array([[v]]) for v in (0.5, 0.29, 0.0, 1.0)))
+    assert np.isnan(found.excess(np.array([[0.7]])))
+
+
+@pytest.mark.parametrize("method", ["linear", "pls", "gmm", "bayes"])
+@pytest.mark.parametrize("at_zero", [0.93, 0.6])
+def test_readings_at_an_end_do_not_make_the_others_surer(method: str, at_zero: float) -> None:
+    train, test = (mostly_off(at_zero, seed) for seed in (0, 1))
+    model = registry.create(method, targets=("a", "b", "c")).fit(train, seed=0)
+    found = model.recover(("a", "b", "c"), test.outputs, seed=0)
+    lit = test.inputs > 0
+    inside = (found.low <= test.inputs) & (test.inputs <= found.high)
+    assert 0.75 < inside[lit].mean() < 0.98
+    assert inside.mean() > 0.88
+    assert np.median(found.std[lit]) > 0.005
 
 
 @given(st.lists(st.floats(0, 10), min_size=honesty.ENOUGH, max_size=honesty.ENOUGH + 50), st.integers(0, 2**32 - 1))
 def test_the_factor_is_the_order_statistic_of_split_conformal_prediction(scores: list[float], seed: int) -> None:
     """With equal weights it is the ⌈0.9 (n + 1)⌉-th least score, in whatever order they come."""
     shuffled = np.random.default_rng(seed).permutation(scores)
-    found = honesty.factors(shuffled[:, None], np.ones(len(scores)))
+    found = honesty.factors(shuffled[:, None], np.ones(len(scores)), np.ones((len(scores), 1), bool))
     assert found == sorted(scores)[int(np.ceil(0.9 * (len(scores) + 1))) - 1]
 
 
 def test_scores_that_are_not_known_do_not_count_and_too_few_tell_nothing() -> None:
     scores = np.linspace(0, 2, 300)[:, None]
     more = np.vstack([scores, np.full((50, 1), np.nan)])
-    assert honesty.factors(more, np.ones(350)) == honesty.factors(scores, np.ones(300))
-    assert honesty.factors(scores[: honesty.ENOUGH - 1], np.ones(honesty.ENOUGH - 1)) == 1
+    inside = np.ones((350, 1), dtype=bool)
+    assert honesty.factors(more, np.ones(350), inside) == honesty.factors(scores, np.ones(300), inside[:300])
+    few = honesty.ENOUGH - 1
+    assert honesty.factors(scores[:few], np.ones(few), inside[:few]) >= 1
 
 
 def test_a_reading_of_a_month_ago_counts_half() -> None:
@@ -84,7 +129,7 @@ def test_a_reading_of_a_month_ago_counts_half() -> None:
 def test_old_readings_say_little_of_today() -> None:
     scores = np.r_[np.full(500, 3.0), np.full(300, 0.5)][:, None]
     age = np.r_[np.full(500, 300 * DAY), np.zeros(300)]
-    assert honesty.factors(scores, 0.5 ** (age / honesty.HALF_LIFE)) == 0.5
+    assert honesty.factors(scores, 0.5 ** (age / honesty.HALF_LIFE), np.ones((800, 1), bool)) == 0.5
 
 
 def test_days_are_left_out_whole_and_each_once() -> None:

@@ -7,9 +7,10 @@ from scipy.stats import qmc
 
 from retrolux.models import registry
 from retrolux.models.dataset import Dataset
+from retrolux.models.derivatives import ANSWER, NEAREST
 from retrolux.models.errors import BadTarget
-from retrolux.models.reweighting import Density, weighed
-from tests.models.conftest import make
+from retrolux.models.reweighting import Density, effective, rough, weighed
+from tests.models.conftest import lines, make
 
 WIDE = 0.15
 """Scatter of the output, so large that the prior counts."""
@@ -67,8 +68,47 @@ def test_another_prior_is_refused():
 
 def test_an_even_design_is_even():
     x = qmc.LatinHypercube(1, rng=np.random.default_rng(0)).random(300)
-    log = Density.of(x).log(np.linspace(0, 1, 21)[:, None])
-    assert np.ptp(log) < 0.05  # also at the ends, where kernels are mirrored
+    density = Density.of(x).at(np.linspace(0, 1, 21)[:, None])
+    assert density == pytest.approx(1, abs=0.05)  # also at the ends, where kernels are mirrored
+
+
+@pytest.mark.parametrize("n_inputs", [1, 2])
+def test_a_density_has_an_integral_of_one(n_inputs):
+    rng = np.random.default_rng(1)
+    even = np.random.default_rng(2).random((20_000, n_inputs))
+    assert Density.of(rng.beta(1, 4, (200, n_inputs))).at(even).mean() == pytest.approx(1, abs=0.03)
+
+
+def test_no_draw_weighs_twenty_times_an_even_one_and_those_outside_nothing():
+    density = Density.of(np.full((50, 2), 0.2))
+    weights = density.weights(np.array([[0.9, 0.9], [0.2, 0.2], [1.2, 0.5], [0.8, 0.8]]))
+    assert weights[2] == 0
+    assert weights[0] == pytest.approx(weights[3])
+    assert density.at(np.array([[0.9, 0.9]])) == pytest.approx(1 / 20)
+
+
+def test_an_answer_that_rests_on_few_draws_says_so():
+    weights = np.r_[np.full(20, 1.0), np.full(480, 1e-4)]
+    weights /= weights.sum()
+    assert effective(weights) == pytest.approx(20, rel=0.01)
+    assert "only 20 of 500 draws count" in rough(weights)[0]
+    assert rough(np.full(500, 1 / 500)) == []
+
+
+@pytest.mark.parametrize("method", registry.METHODS)
+def test_samples_are_of_the_even_prior_too(method):
+    usual, other = (make(method, prior=prior).fit(slanted()) for prior in ("design", "uniform"))
+    of_design, even = (model.sample(2000, seed=0)[1][:, 0].mean() for model in (usual, other))
+    assert of_design < 0.42
+    assert even == pytest.approx(0.5, abs=0.04)
+
+
+def test_where_a_prior_is_taken_out_the_nearest_answer_s_derivative_is_told():
+    calm = lines(200, 2, 2, seed=0)
+    for method, of in (("gmm", NEAREST), ("pls", NEAREST), ("linear", ANSWER)):
+        model = make(method, prior="uniform").fit(calm)
+        target = dict(zip(calm.output_names, calm.outputs.mean(axis=0).tolist(), strict=True))
+        assert model.sensitivity(model.invert(target)).of == of
 
 
 def test_weighed_moments_and_quantiles_are_those_of_the_distribution_meant():
