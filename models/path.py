@@ -110,9 +110,10 @@ def follow(
     start = _start(model, inputs)
     columns = [model.output_names.index(name) for name in names]
     known = _known(model, names, start, outputs or {})
-    way = _Way(partial(_slopes, model, columns), model.noise(names), values - known)
+    at_once, inside = model.predict(np.stack([start, np.clip(start, TEN_MILLIONTH, 1 - TEN_MILLIONTH)]))[:, columns]
+    way = _Way(partial(_slopes, model, columns), model.noise(names), values - known - (inside - at_once))
     fractions, found, stopped = way.walk(start, model)
-    offset = known - model.predict(start[None])[0, columns]
+    offset = known - at_once
     reached = model.predict(found)[:, columns] + offset
     stopped = stopped or _missed(names, reached[-1] - values, model)
     own = model.scale.own(found)
@@ -129,7 +130,7 @@ class _Way:
         Returns J, shape (n_outputs, n_inputs), at inputs.
     scatter : ndarray, shape (n_outputs,)
     ahead : ndarray, shape (n_outputs,)
-        From the known outputs to the target.
+        From the known outputs to the target, less the step at 0 or 1 that comes with the first move.
     """
 
     slopes: Callable[[Array], Array]

@@ -70,21 +70,20 @@ class _Surface:
     weights : ndarray, shape (n_terms, n_outputs)
     left : ndarray, shape (n_rows, n_outputs)
         What is left of the readings.
+    rank : int
+        Terms that the readings tell apart.
     """
 
     terms: Callable[[Array], Array]
     weights: Array
     left: Array
+    rank: int
 
     @classmethod
     def through(cls, terms: Callable[[Array], Array], data: Dataset) -> "_Surface":
         design = terms(data.inputs)
-        weights = np.asarray(np.linalg.lstsq(design, data.outputs, rcond=None)[0], dtype=np.float64)
-        return cls(terms, weights, data.outputs - design @ weights)
-
-    @property
-    def n_terms(self) -> int:
-        return len(self.weights)
+        weights, _, rank, _ = np.linalg.lstsq(design, data.outputs, rcond=None)
+        return cls(terms, np.asarray(weights, dtype=np.float64), data.outputs - design @ weights, int(rank))
 
     def predict(self, inputs: Array) -> Array:
         return np.asarray(self.terms(inputs) @ self.weights)
@@ -122,7 +121,9 @@ class Survey:
         left, whole = (line.left[:, i] ** 2).sum(), max(((y - y.mean()) ** 2).sum(), TINY)
         if curve is None:
             return Straightness(name, 1 - left / whole, 0.0, None)
-        rest, few, more = (curve.left[:, i] ** 2).sum(), line.n_terms, curve.n_terms
+        rest, few, more = (curve.left[:, i] ** 2).sum(), line.rank, curve.rank
+        if more == few:  # inputs with two levels each: nothing to bend along
+            return Straightness(name, 1 - left / whole, 0.0, None)
         f = ((left - rest) / (more - few)) / max(rest / (len(y) - more), TINY)
         bend = float(np.sqrt(np.mean((curve.left[:, i] - line.left[:, i]) ** 2)) / np.ptp(y))
         return Straightness(name, 1 - left / whole, bend, float(stats.f.sf(f, more - few, len(y) - more)))
@@ -137,7 +138,7 @@ class Survey:
     def scatter(self) -> Array:
         """Standard deviation of readings about that line or surface, shape (n_outputs,)."""
         left, y = self._surface.left, self.data.outputs
-        dof = max(len(y) - self._surface.n_terms, 1)
+        dof = max(len(y) - self._surface.rank, 1)
         return np.asarray(np.sqrt((left**2).sum(axis=0) / dof) + 1e-6 * y.std(axis=0) + TINY)
 
     @cached_property
@@ -151,28 +152,27 @@ class Survey:
     @cached_property
     def rank(self) -> int:
         """Directions of the inputs that outputs move with, at a reading, by more than chance."""
-        return int((self._singular > SEEN * self._uncertainty).sum())
-
-    @cached_property
-    def _singular(self) -> Array:
-        """Root mean square over the readings of the derivative's singular values, the least last."""
-        return np.asarray(np.sqrt((np.linalg.svd(self.slopes, compute_uv=False) ** 2).mean(axis=0)))
+        seen = np.sqrt((np.linalg.svd(self._by_spread, compute_uv=False) ** 2).mean(axis=0))
+        return int((seen > SEEN * np.sqrt(self.data.outputs.shape[1] / len(self.data))).sum())
 
     @property
-    def _uncertainty(self) -> float:
-        """Standard error of a slope in units of the scatter, for inputs spread as they are, times the outputs' root."""
-        n, spread = len(self.data), float(self.data.inputs.std(axis=0).min())
-        return float(np.sqrt(self.data.outputs.shape[1] / n) / max(spread, 1e-12))
+    def _by_spread(self) -> Array:
+        """The slopes for a standard deviation of the inputs along each direction, shape as ``slopes``.
+
+        So each has the same standard error, that of a mean, also where inputs rise and fall together.
+        """
+        size, axes = np.linalg.eigh(np.atleast_2d(np.cov(self.data.inputs.T)))
+        return np.asarray(self.slopes @ (axes * np.sqrt(np.maximum(size, 0.0))) @ axes.T)
 
     @property
     def sharpness(self) -> float:
         """How many scatters outputs move by along the direction of the inputs that they see least, over its whole."""
-        return float(self._singular[-1])
+        return float(np.sqrt((np.linalg.svd(self.slopes, compute_uv=False)[:, -1] ** 2).mean()))
 
     @cached_property
     def free(self) -> tuple[str, ...]:
         """Inputs that the outputs leave open, at least in part: they move along directions beyond the rank."""
-        axes = np.linalg.svd(self.slopes, full_matrices=True)[2][:, self.rank :]
+        axes = np.linalg.svd(self._by_spread, full_matrices=True)[2][:, self.rank :]
         share = (axes**2).sum(axis=1).mean(axis=0)
         return tuple(name for name, s in zip(self.data.input_names, share, strict=True) if s > OPEN)
 
@@ -211,15 +211,19 @@ class Survey:
 
     @cached_property
     def drift(self) -> float | None:
-        """Greatest correlation of what a line leaves with what it left just before; None where no order is known."""
+        """Greatest correlation of what is left of a reading with what was left just before; None without an order.
+
+        Zero where chance makes one as large (of so many outputs).
+        """
         rows = in_order(self.data)
         if rows.times is None:
             return None
-        rest = _Surface.through(_lines, rows).left
+        rest = _Surface.through(self._surface.terms, rows).left
         follows = np.isfinite(waits(rows))[1:]
         pairs = zip(rest[:-1][follows].T, rest[1:][follows].T, strict=True)
         known = [(a, b) for a, b in pairs if len(a) > 2 and a.std() > 0 and b.std() > 0]
-        return max((float(np.corrcoef(a, b)[0, 1]) for a, b in known), default=0.0)
+        found = [(float(np.corrcoef(a, b)[0, 1]), len(a)) for a, b in known]
+        return max((r for r, n in found if stats.norm.sf(r * np.sqrt(n)) < SURE / len(found)), default=0.0)
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it."""

@@ -1,5 +1,7 @@
 """The way from a known pair to a target."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.optimize import brentq
@@ -134,3 +136,15 @@ def test_the_document_has_a_row_for_each_step(models):
     assert document["complete"]
     assert document["inputs"] == document["path"][-1]["inputs"]
     assert [row["fraction"] for row in document["path"]] == pytest.approx(np.linspace(0, 1, path.ROWS + 1).tolist())
+
+
+def test_from_the_dark_the_step_of_pulses_that_begin_is_no_part_of_the_way():
+    """A light that is on at all gives 500 counts at once."""
+    calm = light(120, 5, noise=0.001)
+    inputs = np.where(np.random.default_rng(5).random((120, 3)) < 0.2, 0.0, calm.inputs)
+    stepped = truth(inputs) + 500 * (inputs > 0).sum(axis=1, keepdims=True)
+    model = make("bayes").fit(replace(calm, inputs=inputs, outputs=stepped, saturated=np.zeros((120, 5), bool)))
+    found = path.follow(model, dict.fromkeys(PAPER, 9000.0), dict.fromkeys("RGB", 0.0))
+    assert found.stopped is None
+    assert found.outputs[-1] == pytest.approx([9000.0] * 3, abs=1)
+    assert found.outputs[0] == pytest.approx(model.predict(np.zeros((1, 3)))[0, :3])
