@@ -63,14 +63,20 @@ def latest_records(path: Path, n: int) -> list[dict[str, Any]]:
 
 def _wrong(record: Mapping[str, Any]) -> str | None:
     inputs, outputs = record.get("in"), record.get("out")
-    if not isinstance(inputs, list) or not inputs or not all(map(_is_number, inputs)):
+    if not _are_numbers(inputs):
         return '"in" is no list of numbers'
+    if record.get("duty") and not _are_numbers(record["duty"]):
+        return '"duty" is no list of numbers'
     if not isinstance(outputs, dict) or not outputs or not all(map(_is_number, outputs.values())):
         return '"out" does not give a number for each channel'
     if not isinstance(record.get("saturated", []), list):
         return '"saturated" is no list of channels'
     odd = [key for key in ("time", "atime", "astep", "gain") if not _is_setting(record.get(key, 0))]
     return f'"{odd[0]}" is no number' if odd else None
+
+
+def _are_numbers(values: object) -> bool:
+    return isinstance(values, list) and bool(values) and all(map(_is_number, values))
 
 
 def _is_setting(value: object) -> bool:

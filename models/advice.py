@@ -125,11 +125,11 @@ def advise(data: Dataset, methods: Sequence[str], *, seed: int = 0, progress: Pr
         For too few readings to leave any out, no column that varies, or an input that follows from others.
     """
     kept, left_out = _telling(data)
+    _refuse_few(kept)
     readings.refuse_dependent(kept)
     survey = Survey(kept.take(~kept.saturated.any(axis=1)))
     few = readings.thinned(survey.data, MOST)
-    if len(few) < FOLDS * 2:
-        raise BadData(f"There are too few readings: {len(few)}; {FOLDS * 2} are needed.", "Collect more readings.")
+    _refuse_few(few)
     found, failed = {}, {}
     task = _Task(few, seed, determined=survey.one_to_one)
     for i, method in enumerate(methods):
@@ -139,6 +139,11 @@ def advise(data: Dataset, methods: Sequence[str], *, seed: int = 0, progress: Pr
             failed[method] = str(error)
     trials = _in_scatters(found, survey.scatter)
     return Advice(survey, left_out, trials, failed, _best(trials))
+
+
+def _refuse_few(data: Dataset) -> None:
+    if len(data) < FOLDS * 2:
+        raise BadData(f"There are too few readings: {len(data)}; {FOLDS * 2} are needed.", "Collect more readings.")
 
 
 def _telling(data: Dataset) -> tuple[Dataset, dict[str, str]]:

@@ -57,7 +57,8 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
     novelty = method.judge.novelty(method, names, wish.values)
     scale = method.scale
     inputs, predicted = _named(method.input_names, scale.own(mean)), _named(method.output_names, reached)
-    missed = verdict.misses(asked, reached[columns], method._residual_covariance(columns), reach, scale)
+    size, scatter = _size(method, columns, asked), method._residual_covariance(columns)
+    missed = verdict.misses(asked, reached[columns], scatter, size, reach, scale)
     strange = verdict.strangeness(inputs, method.data.own_inputs, novelty)
     return Solution(
         model=method.method,
@@ -79,7 +80,12 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
 def _gives(wish: Wish, answer: Solution) -> bool:
     """Return whether an answer is predicted to give what is asked, whether or not others would."""
     asked, reached = (np.array([part[name] for name in wish.names]) for part in (answer.target, answer.predicted))
-    return verdict.gives(asked, reached, wish.model._residual_covariance(wish.model.data.columns(wish.names)))
+    method, columns = wish.model, wish.model.data.columns(wish.names)
+    return verdict.gives(asked, reached, method._residual_covariance(columns), _size(method, columns, asked))
+
+
+def _size(method: "Method", columns: list[int], asked: Array) -> Array:
+    return np.abs(asked) if method.scale.counts else np.ptp(method.data.outputs[:, columns], axis=0)
 
 
 def _rows(matrix: Array) -> tuple[tuple[float, ...], ...]:

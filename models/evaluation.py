@@ -82,7 +82,7 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
     UnknownColumn
         When a target is not a channel of both.
     """
-    if train.input_names != test.input_names:
+    if train.input_names != test.input_names or not train.scale.alike(test.scale):
         raise BadData("The readings to learn from and to recover have different inputs.", "Compare like with like.")
     known, unseen = _unsaturated(train, test, targets), _unsaturated(test, train, targets)
     if not len(unseen):

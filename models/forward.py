@@ -6,6 +6,7 @@ from functools import cache, cached_property
 from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import RBFInterpolator
 from scipy.stats import qmc
 
@@ -13,13 +14,16 @@ from retrolux.models.ambient import Ambient
 from retrolux.models.exposure import CEILING
 from retrolux.models.posterior import Array
 from retrolux.models.readings import spread
-from retrolux.models.response import features
+from retrolux.models.response import FEATURES, features
 from retrolux.models.state_space import StateSpace
+
+Cells = NDArray[np.bool_]
 
 _STRIDE = 1e-3  # of an input, for differences
 _MOST_CORNERS = 6  # inputs whose corners are all tried
 _POINTS = 256  # evenly spread settings that a search may begin at
 _EACH = 4  # readings to each feature that is looked for in what a prediction leaves
+_SEVERAL = 3  # readings at an end that tell a step there from scatter
 _SMALLEST = 1e-6  # of an output's own variation: what is no scatter any more
 
 
@@ -142,6 +146,8 @@ def own(  # noqa: PLR0913, PLR0917 - what a way is made of
     outputs: Array,
     limits: tuple[Array, Array],
     ambient: Ambient | None,
+    *,
+    steps: bool = True,
 ) -> Forward:
     """Return the way by a method's own forward prediction, with the scatter of the readings about it.
 
@@ -159,8 +165,10 @@ def own(  # noqa: PLR0913, PLR0917 - what a way is made of
         Least and largest outputs that can be read.
     ambient : Ambient, optional
         What is known of it, for predictions of the light alone.
+    steps : bool
+        Whether outputs may step where an input leaves 0 or comes to 1, as those of a light do.
     """
-    predict = _with_ends(predict, inputs, outputs)
+    predict = _with_ends(predict, inputs, outputs, steps=steps)
     fitted = predict(inputs)
     spread, leverage = _Spread.of(fitted, outputs - fitted), _leverage(inputs)
     nothing = np.zeros(len(names))
@@ -176,14 +184,24 @@ def own(  # noqa: PLR0913, PLR0917 - what a way is made of
     )
 
 
-def _with_ends(predict: Callable[[Array], Array], inputs: Array, outputs: Array) -> Callable[[Array], Array]:
+def _with_ends(
+    predict: Callable[[Array], Array], inputs: Array, outputs: Array, *, steps: bool
+) -> Callable[[Array], Array]:
     z = features(inputs)
     if len(z) < _EACH * (z.shape[1] + 1):
         return predict
-    varies = np.ptp(z, axis=0) > 0
+    varies = _told(z, inputs.shape[1], steps=steps)
     rest = outputs - predict(inputs)
     added = np.linalg.lstsq(np.column_stack([np.ones(len(z)), z[:, varies]]), rest, rcond=1e-10)[0]
     return lambda rows: np.asarray(predict(rows) + added[0] + features(rows)[:, varies] @ added[1:])
+
+
+def _told(z: Array, n: int, *, steps: bool) -> Cells:
+    """Return which features readings tell: those that vary, and of steps those with several readings on either side."""
+    step = np.arange(z.shape[1]) // n % (FEATURES - 1) > 0
+    on = (z > 0).sum(axis=0)
+    told = np.minimum(on, len(z) - on) >= _SEVERAL
+    return np.asarray(np.where(step, told & steps, np.ptp(z, axis=0) > 0))
 
 
 def limits(outputs: Array, *, counts: bool = True) -> tuple[Array, Array]:

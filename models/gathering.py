@@ -40,14 +40,17 @@ class Gathering:
         if not isinstance(inputs, list | tuple) or not inputs or not isinstance(outputs, Mapping):
             raise BadData(f"Reading {i} lacks its inputs or its outputs.", "Leave this reading out.")
         made = record.get("duty") or inputs  # what the light did, where the log says it
+        flagged = record.get("saturated") or ()
+        if not isinstance(made, list | tuple) or not isinstance(flagged, list | tuple):
+            raise BadData(f"Reading {i} lists no duties, or no saturated channels.", "Leave this reading out.")
         self._widths.add(len(made))
         self._inputs.extend([_number(value, i) for value in made])
         for name, column in self._outputs.items():
             column.append(_number(outputs[name], i) if name in outputs else math.nan)
         for name in [name for name in outputs if name not in self._outputs]:
             self._outputs[name] = array("d", [math.nan] * self.n + [_number(outputs[name], i)])
-        for name in record.get("saturated") or ():
-            self._flagged.setdefault(name, set()).add(self.n)
+        for name in flagged:
+            self._flagged.setdefault(str(name), set()).add(self.n)
         self._setting.append(self._known_setting(record))
         self._add_time(record.get("time"))
         self.n += 1
@@ -55,6 +58,8 @@ class Gathering:
     def _known_setting(self, record: Mapping[str, Any]) -> int:
         """Return the number of the record's setting; there are few."""
         own = {key: record[key] for key in SETTING if key in record}
+        if odd := [k for k, v in own.items() if isinstance(v, list)]:
+            raise BadData(f"Reading {self.n + 1} has a {odd[0]} that is no number.", "Leave this reading out.")
         key = tuple((k, tuple(v.items()) if isinstance(v, Mapping) else v) for k, v in own.items())
         return self._settings.setdefault(key, (len(self._settings), own))[0]
 

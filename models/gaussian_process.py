@@ -27,6 +27,7 @@ class GpModel(Method):
     """
 
     method: ClassVar[str] = "gp"
+    smooth: ClassVar[bool] = False  # there is a slope, but nothing tells it
     fit_class: ClassVar[type[Fit]]
 
     @property

@@ -74,7 +74,7 @@ class Judge:
         inputs, outputs = _complete(method, names)
         ambient = None if setting is None else setting.ambient.of(names)
         limits = forward.limits(outputs, counts=method.scale.counts)
-        way = forward.own(names, method._outlook(names), inputs, outputs, limits, ambient)
+        way = forward.own(names, method._outlook(names), inputs, outputs, limits, ambient, steps=method.scale.counts)
         if setting is None:
             self._forwards[names] = way
         return way

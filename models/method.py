@@ -89,6 +89,11 @@ class Method(Model):
     def _options(self) -> dict[str, Any]:
         return {"targets": self.targets, "prior": self.prior}
 
+    @property
+    def usual(self) -> bool:
+        """See :attr:`Model.usual`."""
+        return self._options() | {"targets": None} == type(self)()._options()
+
     def fit(
         self, data: Dataset, *, seed: int = 0, progress: Progress | None = None, state: StateSpace | None = None
     ) -> Self:
@@ -399,7 +404,8 @@ class Method(Model):
         if self._scatter is None:
             self._scatter = self.data.outputs - self.predict(self.data.inputs)
         rows = ~self.data.saturated[:, columns].any(axis=1)
-        return verdict.covariance(self._scatter[rows][:, columns], len(self.input_names) + 1)
+        size = verdict.SMALL * np.ptp(self.data.outputs[:, columns], axis=0)
+        return verdict.covariance(self._scatter[rows][:, columns], len(self.input_names) + 1, size)
 
 
 def _asked(solution: Solution, target: Mapping[str, float]) -> Solution:

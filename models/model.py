@@ -60,6 +60,11 @@ class Model(ABC):
         Kept with the model, and on disk when it is saved after.
         """
 
+    @property
+    def usual(self) -> bool:
+        """Whether it was made without options, but for the targets that it is prepared for."""
+        return True
+
     @abstractmethod
     def predict(self, inputs: Array) -> Array:
         """Return outputs, shape (n_rows, n_outputs), for inputs, shape (n_rows, n_inputs)."""

@@ -47,6 +47,11 @@ class Scale:
         """From end to end, in each input's own unit."""
         return self.high - self.low
 
+    def alike(self, other: "Scale") -> bool:
+        """Return whether 0 and 1 mean the same of both, and outputs are of one kind."""
+        low, high = ([float(x) for x in (a - b).ravel()] for a, b in ((self.low, other.low), (self.high, other.high)))
+        return self.counts == other.counts and not any(low + high)
+
     def own(self, inputs: Array) -> Array:
         """Return inputs, shape (…, n_inputs), from [0, 1] to their own units; what is within stays within."""
         values = self.low + inputs * self.width

@@ -12,13 +12,20 @@ from retrolux.models.posterior import Array
 from retrolux.models.scale import Scale
 
 _CONFIDENCE = 0.999
-_CLOSE = 0.01  # of the target: a miss that nobody minds
+_CLOSE = 0.01  # a miss that nobody minds
+SMALL = 1e-4  # of an output's range: a residual that is none
 _VAGUE = 0.2  # standard deviation of an input above which the target hardly determines it
 
 
-def covariance(residuals: Array, lost: int) -> Array:
-    """Return the covariance of residuals, shape (n_rows, n_columns), when ``lost`` degrees of freedom went."""
-    scale = np.maximum(np.abs(residuals).max(axis=0), 1.0)
+def covariance(residuals: Array, lost: int, size: Array) -> Array:
+    """Return the covariance of residuals, shape (n_rows, n_columns), when ``lost`` degrees of freedom went.
+
+    Parameters
+    ----------
+    size : ndarray, shape (n_columns,)
+        Spread of the outputs themselves, of whose millionth nobody is surer.
+    """
+    scale = np.maximum(np.abs(residuals).max(axis=0), size)
     matrix = (residuals / scale).T @ (residuals / scale) / max(len(residuals) - lost, 1)
     return np.asarray(np.outer(scale, scale) * (matrix + 1e-12 * np.eye(len(scale))))
 
@@ -31,7 +38,9 @@ def distance(points: Array, centre: Array, scatter: Array) -> Array:
     return np.asarray(np.einsum("ri,ij,rj->r", z, inverse, z))
 
 
-def misses(asked: Array, reached: Array, scatter: Array, reach: Attainable, scale: Scale) -> list[str]:
+def misses(  # noqa: PLR0913, PLR0917 - what a miss is told by
+    asked: Array, reached: Array, scatter: Array, size: Array, reach: Attainable, scale: Scale
+) -> list[str]:
     """Return, in words, what of a target cannot be met and what comes nearest; or that the answer misses it.
 
     Parameters
@@ -40,20 +49,28 @@ def misses(asked: Array, reached: Array, scatter: Array, reach: Attainable, scal
         The target, and the forward prediction at the answer.
     scatter : ndarray, shape (n_targets, n_targets)
         Of the model's predictions.
+    size : ndarray, shape (n_targets,)
+        See :func:`gives`.
     """
     names = list(reach.nearest)
     if not reach.met:
         return [*_conflicts(dict(zip(names, asked.tolist(), strict=True)), reach, scale), _nearest(reach, scale)]
-    if gives(asked, reached, scatter):
+    if gives(asked, reached, scatter, size):
         return []
     miss = np.abs(reached - asked)
     off = ", ".join(f"{n} {scale.amount(r)}" for n, r, m in zip(names, reached, miss, strict=True) if m == miss.max())
     return [f"The answer misses the target ({off}), which other inputs meet: {_listed(reach.inputs)}."]
 
 
-def gives(asked: Array, reached: Array, scatter: Array) -> bool:
-    """Return whether a prediction is the target within 1 % of each output, or within the model's own scatter."""
-    close = bool(np.all(np.abs(reached - asked) <= _CLOSE * np.abs(asked)))
+def gives(asked: Array, reached: Array, scatter: Array, size: Array) -> bool:
+    """Return whether a prediction is the target within 1 % of each output, or within the model's own scatter.
+
+    Parameters
+    ----------
+    size : ndarray, shape (n_targets,)
+        What 1 % is of: counts as they were asked for, of any other output how far it ranges, for it may have no zero.
+    """
+    close = bool(np.all(np.abs(reached - asked) <= _CLOSE * size))
     return close or bool(distance(reached[None], asked, scatter)[0] <= _bound(len(asked)))
 
 

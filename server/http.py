@@ -92,6 +92,8 @@ class Front:
     def invert(self) -> Response:
         """Answer ``POST /v1/invert``, playing the answer back where that is asked for."""
         asked = _body(schemas.InvertRequest)
+        if asked.net and asked.path:
+            raise BadArgument("path: it begins at a reading, which has ambient light in it.", "Leave net out.")
         with self._asking[asked.model]:
             model = self.laboratory.model(asked.model)
             solution = self.laboratory.invert(model, asked.target, net=asked.net, samples=asked.samples)

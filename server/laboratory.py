@@ -198,13 +198,14 @@ class Laboratory:
     ) -> Model:
         """Return a fitted model: the saved one, or one of the readings that are given.
 
-        A saved model of the very same readings serves for these too, so that nothing is fitted twice.
+        A saved model of the very same readings serves for these too, so that nothing is fitted twice, unless it was
+        fitted with another prior, or a forest of another kind, than a new one would be.
         """
         if data is None:
             return self.store.get(method)
         if method in self.store.methods():
             saved = self.store.get(method)
-            if saved.data_hash == data.hash:
+            if saved.data_hash == data.hash and saved.usual:
                 return saved
         (fitted,) = self.fit(data, [method], seed=seed, report=report)
         return fitted

@@ -8,6 +8,9 @@ from retrolux.models.survey import FOLDED, HOLE, SEEN, Survey
 DRIFTING = 0.3
 """Correlation of one reading's rest with the next one's, above which something wanders."""
 
+VAGUE = 0.9
+"""Share of an output that a line has to explain before it is called one."""
+
 
 def findings(advice: Advice) -> Iterator[str]:
     """Yield a sentence or two on each thing that was looked at."""
@@ -21,7 +24,7 @@ def findings(advice: Advice) -> Iterator[str]:
     yield from _repeats(survey)
     if survey.drift is not None and survey.drift > DRIFTING:
         yield (
-            f"What a line leaves of one reading is like what it leaves of the next (correlation {survey.drift:.2f}): "
+            f"What is left of one reading is like what is left of the next (correlation {survey.drift:.2f}): "
             "something wanders, as ambient light does. Methods that follow it (`aim`, `bayes`) gain by that."
         )
 
@@ -37,7 +40,11 @@ def _straightness(survey: Survey) -> Iterator[str]:
     elif not bent:
         worst = min(survey.straightness, key=lambda one: one.explained)
         others = ", and more of the others" if len(survey.straightness) > 1 else ""
-        yield f"Linear: a straight line explains {_percent(worst.explained)} of {worst.output}{others}."
+        explains = f"a straight line explains {_percent(worst.explained)} of {worst.output}{others}"
+        if worst.explained < VAGUE:
+            yield f"No bend is seen, but {explains}: the rest is noise, or what the inputs do not tell."
+        else:
+            yield f"Linear: {explains}."
     for one in bent:
         yield (
             f"{one.output} bends: a straight line explains {_percent(one.explained)} of it and is off by "

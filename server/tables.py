@@ -71,6 +71,7 @@ def load_table(path: Path, columns: Columns) -> Dataset:
     _refuse_unknown((*columns.inputs, *outputs), first[1], path)
     numbers, bounds = _numbers(path, chain([first], rows), (*columns.inputs, *outputs))
     n = len(columns.inputs)
+    _refuse_bounds(path, columns.inputs, bounds[:, :n])
     scale = _scale(numbers[:, :n], columns)
     return Dataset.between(scale, numbers[:, :n], columns.inputs, numbers[:, n:], outputs, bounds[:, n:])
 
@@ -82,6 +83,15 @@ def refuse_table(path: Path) -> None:
             f"{path} looks like a table, not a log.",
             "Name its input columns, --inputs NAMES, where a command takes tables.",
         )
+
+
+def _refuse_bounds(path: Path, inputs: Sequence[str], bounds: np.ndarray) -> None:
+    """Raise LogUnreadable where an input says only "at least"."""
+    for name, column in zip(inputs, bounds.T, strict=True):
+        if column.any():
+            raise LogUnreadable(
+                f'{path}: a cell of the input {name} says only "at least".', "Give what was set, or leave that row out."
+            )
 
 
 def _refuse_unknown(asked: Sequence[str], there: Iterable[str], path: Path) -> None:

@@ -94,6 +94,7 @@ def test_readings_survive_any_tear_of_the_last_line(tmp_path: Path, readings: li
         ('{"in": [0, 0, 0], "out": {"nir": 1}, "time": "today"}', '"time" is no number'),
         ('{"in": [0, 0, 0], "out": {"nir": 1}, "atime": "long"}', '"atime" is no number'),
         ('{"in": [0, 0, 0], "out": {"nir": 1}, "gain": {"nir": null}}', '"gain" is no number'),
+        ('{"in": [0, 0, 0], "out": {"nir": 1}, "duty": ["a"]}', '"duty" is no list'),
         ('{"in": [0, 0, 0], "out": {"nir": 1}, "saturated": 5}', '"saturated" is no list'),
         ('{"in": [0, 0, 0], "out": {"nir": 1}, "mine": 1e999}', "is no JSON object of finite numbers"),
     ],

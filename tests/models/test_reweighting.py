@@ -121,3 +121,10 @@ def test_weighed_moments_and_quantiles_are_those_of_the_distribution_meant():
     assert found.std[0] == pytest.approx([1, 1], rel=0.03)
     assert found.high[0] == pytest.approx([1.645, 1.645], abs=0.05)
     assert found.covariance[0] == pytest.approx(np.eye(2), abs=0.05)
+
+
+def test_a_model_with_another_prior_does_not_stand_in_for_a_usual_one():
+    assert registry.create("gmm", targets=("a",)).usual
+    assert registry.create("forest").usual
+    assert not registry.create("gmm", prior="uniform").usual
+    assert not registry.create("forest", settings={"preset": "paper"}).usual

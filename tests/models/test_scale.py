@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from retrolux.models import registry
@@ -159,3 +159,22 @@ def test_outputs_may_be_of_any_size(method, factor):
     assert found.inputs == pytest.approx(usual.inputs, abs=1e-3)
     assert found.std == pytest.approx(usual.std, rel=0.05)
     assert found.feasible
+
+
+@pytest.mark.parametrize("method", ["linear", "pls", "gmm"])
+@given(factor=st.sampled_from([1e-6, 1.0, 1e4]), zero=st.sampled_from([0.0, -1e3, 1e3]))
+@settings(max_examples=9, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_can_be_met_does_not_depend_on_an_output_s_unit_or_zero(method, factor, zero):
+    data = lines(60, 2, 2, 1)
+    unit = np.ptp(data.outputs, axis=0)
+    plain = replace(data, outputs=data.outputs / unit, scale=Scale(np.zeros(2), np.ones(2), counts=False))
+    moved = replace(plain, outputs=factor * (plain.outputs + zero))
+    inside, outside = plain.outputs[7], plain.outputs.max(axis=0) + 0.3
+    for point, met in ((inside, True), (outside, False)):
+        before, after = (
+            make(method).fit(d).invert(dict(zip(d.output_names, (f * (point + z)).tolist(), strict=True)))
+            for d, f, z in ((plain, 1.0, 0.0), (moved, factor, zero))
+        )
+        assert (before.feasible, after.feasible) == (met, met)
+        assert len(before.warnings) == len(after.warnings)
+        assert list(after.inputs.values()) == pytest.approx(list(before.inputs.values()), abs=1e-3)

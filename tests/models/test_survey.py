@@ -186,6 +186,10 @@ class TestAdvice:
         with pytest.raises(BadData, match="too few readings"):
             advise(lines(n, 1, 1, 0), FAST) if n > 1 else advise(lines(9, 1, 1, 0).take(np.arange(5)), FAST)
 
+    def test_few_readings_of_many_inputs_are_too_few_and_not_dependent(self):
+        with pytest.raises(BadData, match="too few readings"):
+            advise(lines(5, 5, 3, 0), FAST)
+
     def test_nothing_that_varies_is_refused(self):
         data = Dataset(np.full((20, 1), 0.5), np.arange(20.0)[:, None], np.zeros((20, 1), dtype=bool), ("x",), ("y",))
         with pytest.raises(BadData, match="varies"):

@@ -106,6 +106,12 @@ class TestHttp:
         asked = {"target": TARGET, "model": "linear", "path": path}
         assert client.post("/v1/invert", json=asked).status_code in {400, 422}
 
+    def test_a_path_of_the_light_alone_is_refused(self, client: FlaskClient) -> None:
+        asked = {"target": TARGET, "model": "linear", "path": {"inputs": START}, "net": True}
+        refused = client.post("/v1/invert", json=asked)
+        assert refused.status_code == 422
+        assert "ambient light" in refused.get_json()["detail"]
+
     def test_weights_of_all_answers_are_one(self, client: FlaskClient) -> None:
         answer = client.post("/v1/invert", json={"target": {"445nm": 16384}, "model": "linear"}).get_json()
         assert len(answer["solutions"]) >= 2

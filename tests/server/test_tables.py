@@ -96,6 +96,7 @@ def test_ranges_are_the_readings_own_unless_they_are_given(tmp_path):
         ("", "no rows"),
         ("x,y\n", "no rows"),
         ("x,y\n,1\n2,\n", "No row"),
+        ("x,y\n>1,1\n2,3\n", "the input x says only"),
         ('{"x": 1, "y": true}\n', "line 1: y is True"),
         ('{"x": 1, "y": [2]}\n', "line 1: y is"),
         ('{"x": 1, "y": NaN}\n', "line 1"),
