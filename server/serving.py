@@ -1,6 +1,7 @@
 """The server process: waitress embedded, ended by SIGTERM with its requests finished and the light dark."""
 
 import contextlib
+import select
 import socket
 import threading
 import time
@@ -14,6 +15,7 @@ from retrolux.server.laboratory import Laboratory
 from retrolux.server.signals import handled
 
 THREADS = 8
+LISTENING = 1024  # connections that wait to be taken
 POLL_SECONDS = 0.5  # after which a signal is seen at the latest
 DRAIN_SECONDS = 20  # with the next, below the unit's TimeoutStopSec
 JOBS_SECONDS = 5
@@ -45,7 +47,7 @@ def serve(laboratory: Laboratory, host: str, port: int, ready: Callable[[str], N
         laboratory.recorder.check()
         server = _waitress(create_app(laboratory, jobs), listener)
         ready(f"http://{_printable(host)}:{listener.getsockname()[1]}")
-        _run(server, stopping)
+        _run(server, listener, stopping)
 
 
 def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
@@ -62,15 +64,27 @@ def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitr
     )
 
 
-def _run(server: Any, stopping: threading.Event) -> None:  # noqa: ANN401
+def _run(server: Any, listener: socket.socket, stopping: threading.Event) -> None:  # noqa: ANN401
     """Answer until told to stop, then take no more connections and answer what is under way."""
     while not stopping.is_set():
         _turn(server)
+    _let_in(server, listener)
     server.del_channel()  # the listening socket: nobody new is let in
     deadline = time.monotonic() + DRAIN_SECONDS
     while _is_busy(server) and time.monotonic() < deadline:
         _turn(server)
     server.task_dispatcher.shutdown(timeout=1)
+
+
+def _let_in(server: Any, listener: socket.socket) -> None:  # noqa: ANN401
+    """Take the connections that wait already, and what they ask: closing would reset them."""
+    waiting = select.poll()
+    waiting.register(listener, select.POLLIN)
+    for _ in range(LISTENING):
+        if not waiting.poll(0):
+            break
+        _turn(server)
+    _turn(server)
 
 
 def _turn(server: Any) -> None:  # noqa: ANN401
@@ -90,7 +104,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(1024)
+        listener.listen(LISTENING)
     except (OSError, UnicodeError) as error:
         raise PortInUse(
             f"Cannot listen on {host}:{port}: {getattr(error, 'strerror', None) or error}.",

@@ -17,7 +17,8 @@ TOGETHER = 0.96
 WIDEST = 1.25 * 2 * 1.645
 """Mean width of an interval, in root mean squares of the error."""
 
-pytestmark = pytest.mark.slow
+LONG = ("bayes", "forest")
+"""Methods whose eight fits take minutes: `pytest -m study tests/e2e/test_days_left_out.py`."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,10 @@ def _figures(score):
 
 
 @pytest.mark.parametrize("mode", [recovered, aimed])
-@pytest.mark.parametrize("method", registry.available())
+@pytest.mark.parametrize(
+    "method",
+    [pytest.param(m, marks=pytest.mark.study if m in LONG else pytest.mark.slow) for m in registry.available()],
+)
 def test_nine_of_ten_hold_on_days_not_learnt_from(days, method, mode, capsys):
     parts = [mode(method, *day) for day in days]
     share = np.array([n for _, n in parts]) / sum(n for _, n in parts)
