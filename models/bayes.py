@@ -78,7 +78,8 @@ class BayesModel(Method):
         return Outputs(state, named, given, self.input_names, wanted)
 
     def _learn_light(self, data: Dataset, state: StateSpace, report: Progress) -> None:
-        """Do nothing: the light alone is part of this model."""
+        """Do nothing but say so: the light alone is part of this model."""
+        report(1.0)
 
     def invert(
         self, target: Mapping[str, float], *, samples: int = 500, seed: int = 0, ambient: Ambient | None = None

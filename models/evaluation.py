@@ -88,7 +88,11 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
     if not len(unseen):
         raise BadData("No reading is left to recover.", "Give readings that are not saturated in the targets.")
     names = readings.usable(known, 1).output_names
-    patterns = _patterns(unseen, _conditions(condition, targets, names))
+    told = _conditions(condition, targets, names)
+    unseen = unseen.take(~unseen.saturated[:, unseen.columns(told)].all(axis=1))  # a reading that tells nothing
+    if not len(unseen):
+        raise BadData("No reading is left to recover.", "Name channels that are not saturated in all of them.")
+    patterns = _patterns(unseen, told)
     task = _Task(known, unseen, patterns, seed, options or {})
     scores = {method: task.score(method, part(progress, i, len(methods))) for i, method in enumerate(methods)}
     left_out = {"train": len(train) - len(known), "test": len(test) - len(unseen)}

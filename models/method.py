@@ -102,7 +102,11 @@ class Method(Model):
         share = 1.0 if state is None else 0.5
         self._fit_readings(data, seed, lambda fraction: report(share * fraction))
         if state is not None:
-            self._learn_light(data, state, lambda fraction: report(0.5 + 0.5 * fraction))
+            try:
+                self._learn_light(data, state, lambda fraction: report(0.5 + 0.5 * fraction))
+            except BaseException:
+                self._data = None  # half a fit is none
+                raise
         return self
 
     def _learn_light(self, data: Dataset, state: StateSpace, report: Progress) -> None:

@@ -55,6 +55,7 @@ def _manifest(model: "Method") -> dict[str, Any]:
         "n_rows": model.n_rows,
         "inputs": model.input_names,
         "outputs": model.output_names,
+        "counts": model.scale.counts,
         "seed": model.seed,
         "options": model._options(),
         "created": model.created.isoformat(),

@@ -9,7 +9,7 @@ from retrolux.device.measurement import Measurement
 from retrolux.models.closed_loop import ClosedLoop, Shot
 from retrolux.models.dataset import Dataset
 from retrolux.models.model import Model
-from retrolux.server.errors import Unattainable
+from retrolux.server.errors import BadArgument, Unattainable
 from retrolux.server.laboratory import Laboratory
 
 MOST = 20
@@ -52,10 +52,14 @@ def take_aim(lab: Laboratory, model: Model, aim: Aim, report: Report = lambda _n
     ------
     Unattainable
         Before the light moves.
+    BadArgument
+        For a model of a table.
     BadTarget, UnknownColumn, NotFitted
     DeviceError
         The light is dark then; the shots so far are in the log.
     """
+    if not model.scale.counts:
+        raise BadArgument("The model is of a table, and a table has no light to aim.", "Fit one to a log.")
     loop = ClosedLoop(model, aim.target, lab.ambient(model) or model.world.ever(), seed=aim.seed)
     if not (loop.solution.feasible or aim.anyway):
         raise Unattainable(

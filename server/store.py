@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from retrolux.models import registry
+from retrolux.models.dataset import Dataset
 from retrolux.models.errors import ModelUnreadable
 from retrolux.models.model import Model
 from retrolux.models.storage import read_manifest
@@ -35,20 +36,24 @@ class ModelStore:
             self._write_origin(model, device)
             self._loaded[model.method] = (self._stamp(model.method), model)
 
-    def refuse_others(self, inputs: tuple[str, ...]) -> None:
+    def refuse_others(self, data: Dataset) -> None:
         """Raise BadArgument where the folder holds models of other inputs, which a fit would replace one by one."""
-        kept = [names for method in self.methods() if (names := self._inputs(method)) is not None]
-        others = {" ".join(names) for names in kept if names != inputs}
+        own = data.input_names, data.scale.counts
+        kept = [columns for method in self.methods() if (columns := self._columns(method)) is not None]
+        others = {
+            " ".join(names) + ("" if counts else " (a table's)") for names, counts in kept if (names, counts) != own
+        }
         if others:
             raise BadArgument(
                 f"{self.folder} holds models of other inputs: {', '.join(sorted(others))}.",
                 "Keep these in a folder of their own: --models FOLDER.",
             )
 
-    def _inputs(self, method: str) -> tuple[str, ...] | None:
-        """Return a model's inputs; None of a damaged one, which a fit replaces."""
+    def _columns(self, method: str) -> tuple[tuple[str, ...], bool] | None:
+        """Return a model's inputs and whether its outputs are counts; None of a damaged one, which a fit replaces."""
         try:
-            return tuple(read_manifest(self.folder / method)["inputs"])
+            manifest = read_manifest(self.folder / method)
+            return tuple(manifest["inputs"]), manifest.get("counts", True)
         except (ModelUnreadable, KeyError):
             return None
 

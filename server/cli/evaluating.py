@@ -10,7 +10,7 @@ from rich.table import Table
 from retrolux.models.aiming import aim as run_aiming
 from retrolux.models.dataset import Dataset
 from retrolux.models.evaluation import evaluate as run_evaluation
-from retrolux.models.readings import PAPER
+from retrolux.models.readings import PAPER, usable
 from retrolux.models.registry import METHODS
 from retrolux.models.scale import Scale
 from retrolux.server.cli import options
@@ -73,7 +73,7 @@ def evaluate(
     known, unseen = lab.dataset(train, only, columns)[0], lab.dataset(test, only, columns)[0]
     if columns is not None:
         known, unseen = _alike(known, unseen)
-    usual = PAPER if columns is None else known.output_names
+    usual = PAPER if columns is None else usable(known, 1).output_names
     wanted = options.listed(targets) or usual
     with progress_bar("evaluating", 1.0) as update:
         if aim:

@@ -44,7 +44,7 @@ def fit(
     """
     lab = Laboratory(options.configured(config_path), models=models_path)
     data, device = lab.dataset(log, only, columns)
-    lab.store.refuse_others(data.input_names)
+    lab.store.refuse_others(data)
     chosen = models or available()
     say_what_is_left_out(chosen, asked=bool(models))
     params = {"log": str(log.resolve()), "models": list(chosen), "seed": seed}

@@ -1,5 +1,7 @@
 """What every method keeps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from retrolux.models import registry
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData, BadTarget, MissingLibrary, NotFitted, UnknownColumn, UnknownMethod
 from retrolux.models.readings import MOST, thinned
+from retrolux.models.state_space import StateSpace
 from tests.models.conftest import PAPER, TARGETS, light, lines, make, truth
 
 
@@ -253,6 +256,22 @@ def test_progress_may_cancel(method, readings):
     model = make(method)
     with pytest.raises(Cancelled):
         model.fit(readings, progress=cancel)
+    with pytest.raises(NotFitted):
+        model.invert(PAPER)
+
+
+def test_a_fit_that_is_cancelled_while_it_learns_the_light_leaves_none(method):
+    class Cancelled(Exception):
+        pass
+
+    def cancel(fraction):
+        if fraction > 0.6:
+            raise Cancelled
+
+    timed = replace(light(60, 4, drift=0.01), times=1e9 + 5.0 * np.arange(60))
+    model = make(method)
+    with pytest.raises(Cancelled):
+        model.fit(timed, progress=cancel, state=StateSpace.learn(timed))
     with pytest.raises(NotFitted):
         model.invert(PAPER)
 

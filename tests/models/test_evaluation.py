@@ -1,6 +1,7 @@
 """The evaluation, on readings made up and on real ones."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -11,6 +12,7 @@ from retrolux.models.errors import BadData, UnknownColumn
 from retrolux.models.evaluation import evaluate
 from retrolux.models.linear import LinearModel
 from retrolux.models.registry import METHODS
+from retrolux.models.scale import Scale
 from tests.models.conftest import TARGETS, light
 
 LAST_DAYS = ("2025-11-03", "2025-11-04")
@@ -33,6 +35,22 @@ def test_the_scores_are_what_the_definitions_say():
     assert list(score["coverage90"].values()) == pytest.approx(inside.mean(axis=0))
     assert score["fit_seconds"] > 0
     assert score["invert_ms"] > 0
+
+
+def test_a_reading_that_is_saturated_in_all_that_is_told_is_left_out():
+    train, test = light(80, 1), light(60, 2)
+    flags = test.saturated.copy()
+    flags[:7, test.columns(("680nm",))] = True
+    result = evaluate(train, replace(test, saturated=flags), ("linear",), condition="680nm", targets=("445nm",))
+    seen = ~flags[:, test.columns(("680nm",))[0]] & ~flags[:, test.columns(("445nm",))[0]]
+    assert result.n_test == int(seen.sum())
+
+
+def test_tables_of_different_ends_are_not_compared():
+    data = light(60, 1)
+    other = replace(data, scale=Scale(np.zeros(3), np.full(3, 2.0)))
+    with pytest.raises(BadData, match="different inputs"):
+        evaluate(data, other, ("linear",))
 
 
 def test_the_form_is_the_one_others_script_against():

@@ -213,6 +213,39 @@ class TestFormulation:
         assert "models of other inputs: surfactant salt polymer glycerol acid" in found.err
         assert fitted("invert", "viscosity=250", "--models", "own", "--model", "gmm").code == 0
 
+    def test_a_table_with_a_light_s_names_replaces_no_light_s_models(self, cli, home, readings):
+        assert cli("fit", readings, "--model", "linear", "--models", "both").code == 0
+        (home / "rgb.csv").write_text(
+            "R,G,B,y\n" + "".join(f"{i % 5},{i % 3},{i},{2 * i + i % 5}\n" for i in range(20))
+        )
+        found = cli("fit", "rgb.csv", "--inputs", "R,G,B", "--models", "both", "--model", "linear")
+        assert found.code == 2
+        assert "models of other inputs: R G B" in found.err
+        assert cli("fit", "rgb.csv", "--inputs", "R,G,B", "--models", "own", "--model", "linear").code == 0
+        refused = cli("aim", "y=20", "--model", "linear", "--data", "rgb.csv", "--inputs", "R,G,B")
+        assert refused.code == 2
+
+    def test_an_output_that_never_varies_is_no_target_of_an_evaluation(self, cli, home):
+        for name, start in (("a.csv", 0), ("b.csv", 30)):
+            rows = "".join(f"{x},{3 * x + x % 2},7\n" for x in range(start, start + 30))
+            (home / name).write_text("x,y,z\n" + rows, encoding="utf-8")
+        asked = (
+            "--train",
+            "a.csv",
+            "--test",
+            "b.csv",
+            "--inputs",
+            "x",
+            "--range",
+            "x=0..60",
+            "--models",
+            "linear",
+            "--json",
+        )
+        found = cli("evaluate", *asked)
+        assert found.code == 0, found.err
+        assert found.json["models"]["linear"]["rmse"]["x"] < 1
+
     def test_a_damaged_model_is_replaced_by_a_fit(self, fitted, home):
         (home / "own" / "linear" / "manifest.json").write_text("{", encoding="utf-8")
         found = fitted("fit", "f.csv", "--inputs", INPUTS, "--models", "own", "--model", "linear")
