@@ -77,7 +77,7 @@ class BayesModel(Method):
             return Inputs(state, named, given, self.input_names, wanted, tuple(known), self._prior())
         return Outputs(state, named, given, self.input_names, wanted)
 
-    def _learn_light(self, data: Dataset, state: StateSpace, report: Progress) -> None:
+    def _learn_light(self, data: Dataset, state: StateSpace, report: Progress) -> None:  # noqa: ARG002
         """Do nothing but say so: the light alone is part of this model."""
         report(1.0)
 
