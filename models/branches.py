@@ -6,6 +6,7 @@ branches: sets that do not touch. A branch that is narrow has one representative
 free, has one for each part; then representatives cover it, farther apart than the draws about each of them are.
 """
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -45,6 +46,9 @@ NEIGHBOURS = 10
 NEARLY_ALL = 0.95
 SAME = 1e-9  # of an input
 PINNED = 1e6  # weight of a point that k-means is to keep where it is
+
+_ONE_THREAD = threading.Lock()
+"""Two callers at once would give back each other's limits."""
 
 Labels = NDArray[np.intp]
 
@@ -91,7 +95,7 @@ def parts(draws: Array, own: Posterior, target: Target) -> list[Part]:
         The method's own answer, one row; kept where all draws are one branch.
     target : Target
     """
-    with threadpool_limits(1):  # so few points are faster on one thread, by far where cores are busy
+    with _ONE_THREAD, threadpool_limits(1):  # so few points are faster on one thread, by far where cores are busy
         return _parts(draws[:DRAWS], own, target)
 
 
