@@ -34,7 +34,8 @@ class Solution:
     warnings : tuple of str
         What a person should know, in words.
     solutions : tuple of Solution
-        Further distinct solutions, where there are several, those of the likeliest branch first; see :mod:`retrolux.models.branches`.
+        Further distinct solutions, where there are several, those of the likeliest branch first; see
+        :mod:`retrolux.models.branches`.
     ambient : mapping of str to float, optional
         The counts of ambient light in which the target is met, where they are known; zero for a target of the light
         alone.
