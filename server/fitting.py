@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from retrolux.models.dataset import Dataset
-from retrolux.models.registry import METHODS, available
+from retrolux.models.registry import BESIDE, METHODS, available
 from retrolux.models.reweighting import DESIGN
 from retrolux.server.laboratory import Laboratory, Options
 
@@ -36,7 +36,7 @@ def fit_and_save(  # noqa: PLR0913, PLR0917 - a job's parameters
 def method_options(preset: str, prior: str = DESIGN) -> Options:
     """Return the options by which the forest is one of the presets, and all methods have this prior of the inputs."""
     forest = {"forest": {"settings": {"preset": preset}}}
-    return {method: {"prior": prior} | forest.get(method, {}) for method in METHODS}
+    return {method: {"prior": prior} | forest.get(method, {}) for method in METHODS + BESIDE}
 
 
 def _share(report: Callable[[float], None], i: int, n: int) -> Callable[[str, float], None]:
