@@ -7,7 +7,7 @@ introduction; Allgower & Georg, *Introduction to Numerical Continuation Methods*
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -26,6 +26,8 @@ ROWS = 10  # of a whole path after the first
 LONGEST = 0.05  # step of the integration: none jumps over a bend
 TOLERANCE = 1e-8
 TEN_MILLIONTH = 1e-7  # of an input: nearer to 0 or 1 is there
+SWING = 0.02  # of an input, beyond its end: where outputs bend, a way along the edge swings about it
+BEYOND = 0.001  # of an input that is still beyond its end when the others arrive: it has left
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,10 +112,9 @@ def follow(
     start = _start(model, inputs)
     columns = [model.output_names.index(name) for name in names]
     known = _known(model, names, start, outputs or {})
-    at_once, inside = model.predict(np.stack([start, np.clip(start, TEN_MILLIONTH, 1 - TEN_MILLIONTH)]))[:, columns]
-    way = _Way(partial(_slopes, model, columns), model.noise(names), values - known - (inside - at_once))
-    fractions, found, stopped = way.walk(start, model)
-    offset = known - at_once
+    way = _Way(partial(_slopes, model, columns), model.noise(names), values - known)
+    fractions, found, stopped = way.stepping(start, _steps(model, columns, start), model)
+    offset = known - model.predict(start[None])[0, columns]
     reached = model.predict(found)[:, columns] + offset
     stopped = stopped or _missed(names, reached[-1] - values, model)
     own = model.scale.own(found)
@@ -130,59 +131,86 @@ class _Way:
         Returns J, shape (n_outputs, n_inputs), at inputs.
     scatter : ndarray, shape (n_outputs,)
     ahead : ndarray, shape (n_outputs,)
-        From the known outputs to the target, less the step at 0 or 1 that comes with the first move.
+        From the known outputs to the target.
     """
 
     slopes: Callable[[Array], Array]
     scatter: Array
     ahead: Array
 
+    def stepping(self, start: Array, steps: Array, model: Model) -> tuple[Array, Array, str | None]:
+        """Return :meth:`walk`, in which those inputs that leave an end for good take their steps there first.
+
+        Parameters
+        ----------
+        steps : ndarray, shape (n_inputs, n_outputs)
+            Of each input alone; zero of one that is at no end.
+        """
+        moving, found = np.zeros(len(start), bool), self.walk(start, model)
+        for _ in start:  # a step taken may set another input moving
+            more = moving | (np.abs(found[1][-1] - start) > BEYOND)
+            if (more == moving).all():
+                break
+            moving, found = more, replace(self, ahead=self.ahead - steps[more].sum(axis=0)).walk(start, model)
+        return found
+
     def walk(self, start: Array, model: Model) -> tuple[Array, Array, str | None]:
         """Return fractions, inputs and why it ends early."""
         values = self._singular_values(start)
         if values[-1] <= FLAT * values[0] or not values[0]:
             return np.zeros(1), start[None], _singular(0.0)
-        if (leaving := self._leaving(start)) is not None:
-            return np.zeros(1), start[None], _at_an_end(model, leaving, round(start[leaving]), 0.0)
-        events = [_ending(self._height(i, end)) for i in range(len(start)) for end in (0.0, 1.0)]
+        ends = [(i, end) for i in range(len(start)) for end in (0.0, 1.0)]
+        events = [self._height(i, end) for i, end in ends]
+        events += [_ending(self._height(i, end, SWING)) for i, end in ends]
         events.append(_ending(lambda _, x: float(self._singular_values(x)[-1] - SINGULAR * values[-1])))
         found = solve_ivp(
             lambda _, x: self.slope(x), (0, 1), start, rtol=TOLERANCE, atol=TOLERANCE,
             max_step=LONGEST, events=events, dense_output=True,
         )  # fmt: skip
-        end = float(found.t[-1])
+        end, stopped = self._ended(found, ends, model)
         fractions = np.append(np.arange(0, end * ROWS - TOLERANCE) / ROWS, end)
-        inputs = np.clip(found.sol(fractions).T, 0, 1)
-        return fractions, inputs, self._why(found, model, end)
+        return fractions, _snapped(found.sol(fractions).T), stopped
 
     def slope(self, x: Array) -> Array:
         """Return dx for the whole way."""
         return np.asarray(np.linalg.pinv(self._whitened(x)) @ (self.ahead / self.scatter))
 
-    def _why(self, found: Any, model: Model, end: float) -> str | None:  # noqa: ANN401 - scipy has no types
-        if found.status == 0:
-            return None
+    @staticmethod
+    def _ended(found: Any, ends: list[tuple[int, float]], model: Model) -> tuple[float, str | None]:  # noqa: ANN401
+        """Return the fraction at which it ends, and why, if early; an input that leaves, where it left for good."""
+        last = float(found.t[-1])
         if found.status < 0 or len(found.t_events[-1]):  # the steps became too small: it is the derivative, too
-            return _singular(end)
-        (which,) = [i for i, times in enumerate(found.t_events) if len(times)][:1]
-        return _at_an_end(model, which // 2, which % 2, end)
+            return last, _singular(last)
+        beyond = [(x - end) * (1 if end else -1) for x, end in ((found.y[i, -1], end) for i, end in ends)]
+        which = int(np.argmax(beyond))
+        if beyond[which] <= BEYOND:
+            return last, None
+        left = float(max(found.t_events[which], default=0.0))
+        return left, _at_an_end(model, ends[which][0], int(ends[which][1]), left)
 
-    def _leaving(self, start: Array) -> int | None:
-        """Return an input that is at an end at once and would go beyond it."""
-        slope = self.slope(start)
-        beyond = ((start <= TEN_MILLIONTH) & (slope < 0)) | ((start >= 1 - TEN_MILLIONTH) & (slope > 0))
-        beyond &= np.abs(slope) > TEN_MILLIONTH
-        return int(np.flatnonzero(beyond)[0]) if beyond.any() else None
-
-    def _height(self, i: int, end: float) -> Callable[[float, Array], float]:
-        """Return how far an input is within an end; a little beyond it, so that a path may begin there."""
-        return lambda _, x: float(x[i] + TEN_MILLIONTH if end == 0 else 1 + TEN_MILLIONTH - x[i])
+    @staticmethod
+    def _height(i: int, end: float, slack: float = 0.0) -> Callable[[float, Array], float]:
+        """Return how far an input is within an end, or within a little beyond it."""
+        return lambda _, x: float(x[i] + slack if end == 0 else 1 + slack - x[i])
 
     def _whitened(self, x: Array) -> Array:
         return np.asarray(self.slopes(np.clip(x, 0, 1)) / self.scatter[:, None])
 
     def _singular_values(self, x: Array) -> Array:
         return np.asarray(np.linalg.svd(self._whitened(x), compute_uv=False))
+
+
+def _snapped(inputs: Array) -> Array:
+    """Return inputs within [0, 1]; what is as near to an end as the integration tells is there, without a pulse."""
+    return np.where(inputs < TEN_MILLIONTH, 0.0, np.where(inputs > 1 - TEN_MILLIONTH, 1.0, inputs))
+
+
+def _steps(model: Model, columns: list[int], start: Array) -> Array:
+    """Return by how much outputs step when each input leaves its end, beyond their slopes, (n_inputs, n_outputs)."""
+    nudged = np.clip(start, TEN_MILLIONTH, 1 - TEN_MILLIONTH)
+    apart = start + np.diag(nudged - start)
+    rises = (_slopes(model, columns, start) * (nudged - start)).T
+    return np.asarray(model.predict(apart)[:, columns] - model.predict(start[None])[:, columns] - rises)
 
 
 def _ending(event: Callable[[float, Array], float]) -> Callable[[float, Array], float]:

@@ -148,3 +148,37 @@ def test_from_the_dark_the_step_of_pulses_that_begin_is_no_part_of_the_way():
     assert found.stopped is None
     assert found.outputs[-1] == pytest.approx([9000.0] * 3, abs=1)
     assert found.outputs[0] == pytest.approx(model.predict(np.zeros((1, 3)))[0, :3])
+
+
+@pytest.mark.parametrize("method", SMOOTH)
+@pytest.mark.parametrize(
+    ("start", "goal"),
+    [
+        ((0, 0.6, 0.2), (0, 0.3, 0.6)),
+        ((0, 0, 0), (0, 0, 0.5)),
+        ((0, 0, 0), (0.5, 0, 0.5)),
+        ((1, 0.6, 0.2), (1, 0.3, 0.6)),
+        ((0, 0.3, 1), (0.4, 0.2, 1)),
+    ],
+)
+def test_along_an_edge_what_stays_at_its_end_takes_no_step(bending_light, method, start, goal):
+    """Outputs bend, and step at the ends: a way along the edge must neither take the steps nor swing off."""
+    model = bending_light[method]
+    wanted = dict(zip(PAPER, model.predict(np.array([goal], dtype=float))[0, :3].tolist(), strict=True))
+    found = path.follow(model, wanted, dict(zip("RGB", map(float, start), strict=True)))
+    assert found.stopped is None
+    assert found.inputs[-1] == pytest.approx(goal, abs=2e-4)
+    assert found.inputs.min() >= 0
+    assert found.inputs.max() <= 1
+
+
+@pytest.fixture(scope="module")
+def bending_light():
+    calm = light(300, 5, noise=0.001)
+    rng = np.random.default_rng(5)
+    inputs = np.where(rng.random((300, 3)) < 0.2, rng.integers(0, 2, (300, 3)), calm.inputs)
+    slopes = np.array([[130.0, 310, 29600], [205, 63500, 380], [29000, 1110, 580]])
+    bent = truth(inputs)
+    bent[:, :3] += (0.03 * inputs * (1 - inputs) + 0.005 * (inputs >= 1) - 0.003 * (inputs > 0)) @ slopes.T
+    data = replace(calm, inputs=inputs, outputs=bent, saturated=np.zeros((300, 5), bool))
+    return {method: make(method).fit(data) for method in SMOOTH}
