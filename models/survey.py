@@ -161,8 +161,13 @@ class Survey:
 
         So each has the same standard error, that of a mean, also where inputs rise and fall together.
         """
+        return np.asarray(self.slopes @ self._spread)
+
+    @cached_property
+    def _spread(self) -> Array:
+        """The symmetric root of the inputs' covariance, shape (n_inputs, n_inputs)."""
         size, axes = np.linalg.eigh(np.atleast_2d(np.cov(self.data.inputs.T)))
-        return np.asarray(self.slopes @ (axes * np.sqrt(np.maximum(size, 0.0))) @ axes.T)
+        return np.asarray((axes * np.sqrt(np.maximum(size, 0.0))) @ axes.T)
 
     @property
     def sharpness(self) -> float:
@@ -173,7 +178,8 @@ class Survey:
     def free(self) -> tuple[str, ...]:
         """Inputs that the outputs leave open, at least in part: they move along directions beyond the rank."""
         axes = np.linalg.svd(self._by_spread, full_matrices=True)[2][:, self.rank :]
-        share = (axes**2).sum(axis=1).mean(axis=0)
+        ways = np.linalg.qr((axes @ self._spread).transpose(0, 2, 1))[0]  # of the inputs themselves
+        share = (ways**2).sum(axis=2).mean(axis=0)
         return tuple(name for name, s in zip(self.data.input_names, share, strict=True) if s > OPEN)
 
     @cached_property

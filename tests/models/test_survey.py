@@ -7,6 +7,7 @@ from scipy.stats import qmc
 from retrolux.models.advice import advise
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
+from retrolux.models.scale import Scale
 from retrolux.models.survey import BENT, FOLDED, HOLE, Survey
 from tests.models.conftest import light, lines
 
@@ -65,6 +66,17 @@ class TestSurvey:
         assert survey.rank == 2
         assert survey.free == ("x2",)
         assert not survey.one_to_one
+
+    @pytest.mark.parametrize("rho", [0.5, 0.9, 0.97])
+    def test_an_input_that_an_output_tells_is_not_open_for_moving_with_another(self, rho):
+        """u = a; that b rises and falls with a leaves a no less determined."""
+        rng = np.random.default_rng(1)
+        z = rng.normal(size=(400, 2))
+        x = np.column_stack([z[:, 0], rho * z[:, 0] + np.sqrt(1 - rho**2) * z[:, 1]])
+        scale = Scale.enclosing(x)
+        u = x[:, :1] + rng.normal(0, 0.01, (400, 1))
+        found = Survey(Dataset.between(scale, x, ("a", "b"), u, ("u",), np.zeros((400, 1), bool)))
+        assert found.free == ("b",)
 
     def test_fewer_outputs_than_inputs_leave_some_open(self):
         survey = Survey(made(lambda x: [x[:, 0] + x[:, 1] + 0 * x[:, 2]], n_inputs=3))
