@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from retrolux.models.errors import BadData
 
 Array = NDArray[np.float64]
+LARGE = 1e9  # from which powers of ten read better
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +68,12 @@ class Scale:
         return float(low[i]), float(high[i])
 
     def amount(self, value: float) -> str:
-        """Return an output's value in words: whole counts, or four digits of any other number."""
-        return f"{value:.0f}" if self.counts else f"{value:.4g}"
+        """Return an output's value in words: whole counts, or any other number by :func:`plain`."""
+        return f"{value:.0f}" if self.counts else plain(value)
+
+    def setting(self, value: float) -> str:
+        """Return an input's value in words: three digits of a duty, or any other number by :func:`plain`."""
+        return f"{value:.3g}" if self.counts else plain(value)
 
     @property
     def unit(self) -> str:
@@ -83,6 +88,11 @@ class Scale:
         """
         low, high = (np.array([end(column) for column in np.vstack(inputs).T]) for end in (np.min, np.max))
         return cls(low, np.where(high > low, high, low + 1.0), counts=False)
+
+
+def plain(value: float) -> str:
+    """Return a number of any unit with four digits, or all before its point: 1487, not 1.487e+03."""
+    return f"{value:.0f}" if 1e4 <= abs(value) < LARGE else f"{value:.4g}"
 
 
 Scale.DUTIES = Scale(np.zeros(1), np.ones(1))

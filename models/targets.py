@@ -9,6 +9,7 @@ from retrolux.models.errors import BadTarget, UnknownColumn
 from retrolux.models.model import Array
 from retrolux.models.scale import Scale
 
+ROUNDED = 1e-3  # of an input's range: what printing may have taken from it
 LARGEST = 1e9
 """A target may be out of the sensor's reach, to be told so; beyond this, numbers are mistakes and spoil arithmetic."""
 
@@ -41,6 +42,8 @@ def check_names(asked: Iterable[str], names: Sequence[str]) -> None:
 def check_inputs(inputs: Mapping[str, float], names: Sequence[str], scale: Scale) -> Array:
     """Return inputs in their own units as numbers from 0 to 1, NaN for those that are not given, shape (n_inputs,).
 
+    A thousandth of its range beyond an end is that end, where units are one's own: it may be a number that was rounded.
+
     Raises
     ------
     BadTarget
@@ -49,9 +52,10 @@ def check_inputs(inputs: Mapping[str, float], names: Sequence[str], scale: Scale
     values = np.array([_finite(name, inputs[name]) if name in inputs else np.nan for name in names])
     for i, name in enumerate(names):
         low, high = scale.ends(i)
-        if values[i] < low or values[i] > high:
+        slack = 0.0 if scale.counts else ROUNDED * (high - low)
+        if values[i] < low - slack or values[i] > high + slack:
             raise BadTarget(f"{name} is {values[i]:g}, outside {low:g} to {high:g}.", f"Give {low:g} to {high:g}.")
-    return scale.scaled(values)
+    return scale.scaled(values) if scale.counts else np.clip(scale.scaled(values), 0.0, 1.0)
 
 
 def check_array(values: Array, n_columns: int, what: str) -> Array:

@@ -59,7 +59,7 @@ def misses(  # noqa: PLR0913, PLR0917 - what a miss is told by
         return []
     miss = np.abs(reached - asked)
     off = ", ".join(f"{n} {scale.amount(r)}" for n, r, m in zip(names, reached, miss, strict=True) if m == miss.max())
-    return [f"The answer misses the target ({off}), which other inputs meet: {_listed(reach.inputs)}."]
+    return [f"The answer misses the target ({off}), which other inputs meet: {_listed(reach.inputs, scale)}."]
 
 
 def gives(asked: Array, reached: Array, scatter: Array, size: Array) -> bool:
@@ -127,11 +127,11 @@ def _together(names: Sequence[str], asked: dict[str, float], reach: Attainable, 
 
 def _nearest(reach: Attainable, scale: Scale) -> str:
     outputs = ", ".join(f"{name} {scale.amount(value)}" for name, value in reach.nearest.items())
-    return f"The nearest that can be met: {outputs}, by {_listed(reach.inputs)}."
+    return f"The nearest that can be met: {outputs}, by {_listed(reach.inputs, scale)}."
 
 
-def _listed(inputs: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.3g}" for name, value in inputs.items())
+def _listed(inputs: Mapping[str, float], scale: Scale) -> str:
+    return ", ".join(f"{name} {scale.setting(value)}" for name, value in inputs.items())
 
 
 def _probability(p: float) -> str:

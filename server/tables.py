@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from retrolux.device.errors import LogUnreadable
-from retrolux.device.jsonl import read_lines
+from retrolux.device.jsonl import parse_line, read_lines
 from retrolux.models.dataset import Dataset
 from retrolux.models.scale import Scale
 from retrolux.models.targets import LARGEST
@@ -21,6 +21,7 @@ _logger = logging.getLogger(__name__)
 
 DELIMITERS = "\t;,"  # a table parted by tabs or semicolons may have decimal commas
 AT_LEAST = ">"
+FIRST_LINE = 1 << 16  # bytes of a first line that are looked at
 
 Row = tuple[int, Mapping[str, object]]
 """A line's number and its cells by name."""
@@ -77,12 +78,22 @@ def load_table(path: Path, columns: Columns) -> Dataset:
 
 
 def refuse_table(path: Path) -> None:
-    """Raise BadArgument where a log is to be read, and the file is CSV."""
-    if path.suffix.lower() in {".csv", ".tsv"}:
+    """Raise BadArgument where a log is to be read, and the file is a table: CSV, or JSON Lines of named columns."""
+    if path.suffix.lower() in {".csv", ".tsv"} or _has_named_columns(path):
         raise BadArgument(
             f"{path} looks like a table, not a log.",
-            "Name its input columns, --inputs NAMES, where a command takes tables.",
+            "Name its input columns, --inputs NAMES: fit, invert, predict, sample, evaluate and advise read tables.",
         )
+
+
+def _has_named_columns(path: Path) -> bool:
+    """Return whether the first line is an object of columns, with neither "in" nor "out"."""
+    try:
+        with path.open("rb") as file:
+            first = parse_line(file.readline(FIRST_LINE))
+    except OSError:
+        return False
+    return bool(first) and not {"in", "out"} & set(first or ())
 
 
 def _refuse_bounds(path: Path, inputs: Sequence[str], bounds: np.ndarray) -> None:
@@ -139,7 +150,8 @@ def _number(path: Path, line: int, name: str, cell: object) -> tuple[float | Non
     if not math.isfinite(value):
         raise LogUnreadable(
             f"{path}, line {line}: {name} is {cell!r}, which is no finite number.",
-            "Correct or empty that cell, or leave the column out with --outputs.",
+            "Correct or empty that cell, or leave the column out with --outputs. "
+            "(Decimal commas are read where tabs or semicolons part the cells.)",
         )
     if abs(value) > LARGEST:
         raise LogUnreadable(f"{path}, line {line}: {name} is {value:g}.", "Give it in a larger unit, below 1e9.")
@@ -151,7 +163,8 @@ def _rows(path: Path) -> Iterator[Row]:
         with path.open(encoding="utf-8-sig", newline="") as file:
             begin = file.read(1024).lstrip()
     except (OSError, UnicodeDecodeError) as error:
-        raise LogUnreadable(f"{path} cannot be read: {error}.", "Name a readable table in UTF-8.") from error
+        why = error.strerror if isinstance(error, OSError) else "it is not in UTF-8"
+        raise LogUnreadable(f"{path} cannot be read: {why}.", "Name a readable table, saved as UTF-8.") from error
     return _json_rows(path) if begin.startswith("{") else _csv_rows(path)
 
 
@@ -171,7 +184,7 @@ def _csv_rows(path: Path) -> Iterator[Row]:
                 mark = max(DELIMITERS, key=line.count)
                 names = _header(path, number, _cells(line, mark))
                 continue
-            cells = [cell if mark == "," else cell.replace(",", ".") for cell in _cells(line, mark)]
+            cells = [cell if mark == "," else _decimal(cell) for cell in _cells(line, mark)]
             if len(cells) != len(names):
                 raise LogUnreadable(
                     f"{path}, line {number} has {len(cells)} cells, and there are {len(names)} columns.",
@@ -183,6 +196,11 @@ def _csv_rows(path: Path) -> Iterator[Row]:
 def _cells(line: str, mark: str) -> list[str]:
     (cells,) = csv.reader([line.rstrip("\r\n")], delimiter=mark, skipinitialspace=True)
     return [cell.strip() for cell in cells]
+
+
+def _decimal(cell: str) -> str:
+    """Return a cell with a point for its decimal comma; one that has both is no number, and is quoted as it stands."""
+    return cell if "." in cell else cell.replace(",", ".")
 
 
 def _header(path: Path, number: int, names: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from retrolux.models.dataset import Dataset
+from retrolux.models.registry import METHODS
 from retrolux.models.reweighting import DESIGN, PRIORS
 from retrolux.server.config import Config, load_config
 from retrolux.server.errors import BadArgument
@@ -44,8 +45,22 @@ prior = click.option(
 samples = click.option(
     "--samples", type=click.IntRange(2, 100_000), default=500, show_default=True, help="Of the generative methods."
 )
+
+
+def _folder(_context: click.Context, _option: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a method's name where a folder is meant: evaluate and advise list methods by the same option."""
+    if path is not None and set(listed(str(path))) <= set(METHODS) and not path.is_dir():
+        raise BadArgument(f"--models names a folder here, and {path} is a method.", "Choose methods with --model.")
+    return path
+
+
 models_folder = click.option(
-    "--models", "models_path", type=click.Path(path_type=Path), metavar="FOLDER", help="Of the saved models."
+    "--models",
+    "models_path",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    callback=_folder,
+    help="Of the saved models.",
 )
 DUTIES_MAY_BE_NEGATIVE = {"ignore_unknown_options": True}  # so that -1 is a refused duty, not an unknown option
 

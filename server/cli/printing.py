@@ -13,8 +13,9 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from retrolux.models.scale import Scale
+from retrolux.models.scale import Scale, plain
 
 Row = Mapping[str, Any]
 
@@ -63,14 +64,28 @@ def progress_bar(what: str, total: float | None) -> Iterator[Any]:
         yield update
 
 
+class _Verbatim(Table):
+    """A table whose cells stand as they are: a column ``speed [/s]`` would be markup to rich."""
+
+    def add_column(self, header: Any = "", *args: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has them
+        super().add_column(_text(header), *args, **options)
+
+    def add_row(self, *cells: Any, **options: Any) -> None:  # noqa: ANN401 - as rich has them
+        super().add_row(*map(_text, cells), **options)
+
+
+def _text(cell: Any) -> Any:  # noqa: ANN401 - as rich has them
+    return Text(cell) if isinstance(cell, str) else cell
+
+
 def new_table(title: str) -> Table:
     """Return an empty table in the style of all of them, narrow enough for a terminal of 80 columns."""
-    return Table(title=title, show_lines=True, box=box.HORIZONTALS, pad_edge=False)
+    return _Verbatim(title=title, show_lines=True, box=box.HORIZONTALS, pad_edge=False)
 
 
 def setting(value: float, scale: Scale) -> str:
     """Return an input's value in words: a duty, or a number in its own unit."""
-    return f"{value:.4f}" if scale.counts else f"{value:.4g}"
+    return f"{value:.4f}" if scale.counts else plain(value)
 
 
 def answers_table(answers: Sequence[Row], title: str, scale: Scale = Scale.DUTIES) -> Table:

@@ -90,6 +90,8 @@ def test_ranges_are_the_readings_own_unless_they_are_given(tmp_path):
         ("x,y\n1,10\n2,inf\n", "line 3: y is 'inf'"),
         ("x,y\n1,ten\n", "line 2: y is 'ten'"),
         ("x,y\n1,10\n2,20,30\n", "line 3 has 3 cells, and there are 2 columns"),
+        ("x;y\n1;1.234,5\n", "y is '1.234,5', which is no finite number"),
+        ('x,y\n1,"213,8"\n', "Decimal commas are read where"),
         ("x,y\n1,1e12\n", "larger unit"),
         ("x,x\n1,1\n", "columns' names"),
         ("x,\n1,1\n", "columns' names"),
@@ -147,6 +149,43 @@ def test_a_table_without_names_is_told_what_is_wanting(cli, home, command):
     found = cli(*command, path)
     assert found.code == 2
     assert "t.csv looks like a table, not a log. Name its input columns, --inputs NAMES" in found.err
+
+
+def test_a_table_of_json_lines_is_none_either(cli, home):
+    path = written(home / "t.jsonl", '{"x": 1, "y": 10}\n{"x": 2, "y": 20}\n{"x": 3, "y": 35}\n')
+    found = cli("fit", path)
+    assert found.code == 2
+    assert "t.jsonl looks like a table, not a log." in found.err
+
+
+def test_names_with_brackets_stand_as_they_are(cli, home):
+    """Units such as [/s] are not the markup of whatever prints tables."""
+    rows = "".join(f"{x},{3 * x + x % 2 - x**2 % 3}\n" for x in range(30))
+    written(home / "t.csv", "speed [/s],flow [m3/h]\n" + rows)
+    fitted = cli("fit", "t.csv", "--inputs", "speed [/s]", "--models", "m", "--model", "linear")
+    assert fitted.code == 0, fitted.err
+    assert "flow [m3/h]" in fitted.out
+    asked = cli("invert", "flow [m3/h]=40", "--models", "m", "--model", "linear", "--sensitivity")
+    assert "speed [/s] 13." in asked.out
+    assert "flow [m3/h]" in cli("predict", "10", "--models", "m", "--model", "linear").out
+
+
+def test_numbers_that_were_printed_are_taken_back(cli, home):
+    """Rounding must not carry an input over its end."""
+    rows = "".join(f"{1000.037 + 9.7 * i},{5 * i + i % 2}\n" for i in range(51))
+    written(home / "t.csv", "heat,growth\n" + rows)
+    assert cli("fit", "t.csv", "--inputs", "heat", "--models", "m", "--model", "linear").code == 0
+    beyond = cli("invert", "growth=900", "--models", "m", "--model", "linear")
+    assert "by heat 1485." in beyond.err
+    assert cli("predict", "1485", "--models", "m", "--model", "linear").code == 0
+    refused = cli("predict", "1490", "--models", "m", "--model", "linear")
+    assert "heat is 1490, outside" in refused.err
+
+
+def test_a_method_is_no_folder(cli, home):
+    found = cli("fit", written(home / "t.csv", "x,y\n1,10\n2,20\n3,35\n"), "--inputs", "x", "--models", "linear,gmm")
+    assert found.code == 2
+    assert "--models names a folder here, and linear,gmm is a method. Choose methods with --model." in found.err
 
 
 class TestFormulation:
