@@ -21,6 +21,15 @@ def predict(model: Model, inputs: Mapping[str, float]) -> dict[str, Any]:
     return {"model": model.method, "inputs": dict(inputs), "predicted": predicted}
 
 
+def refuse_of_a_table(model: Model, *, net: bool, played: bool) -> None:
+    """Raise BadArgument where a light is meant, and the model is a table's: inputs called R, G, B are none yet."""
+    if not model.scale.counts and (net or played):
+        raise BadArgument(
+            "A table knows of no instrument and no ambient light.",
+            "Leave net and playing back out (--net, --verify; net, playbacks).",
+        )
+
+
 def path(
     model: Model, target: Mapping[str, float], inputs: Mapping[str, float], outputs: Mapping[str, float] | None
 ) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from retrolux.device.log import read_records
 from retrolux.device.measurement import Exposure
 from retrolux.models import registry
 from retrolux.server import claude_light, problems, schemas
-from retrolux.server.answers import path, predict, sample
+from retrolux.server.answers import path, predict, refuse_of_a_table, sample
 from retrolux.server.errors import BadArgument, BadRequest, NotJson
 from retrolux.server.fitting import fit_and_save, method_options
 from retrolux.server.jobs import Jobs
@@ -96,6 +96,7 @@ class Front:
             raise BadArgument("path: it begins at a reading, which has ambient light in it.", "Leave net out.")
         with self._asking[asked.model]:
             model = self.laboratory.model(asked.model)
+            refuse_of_a_table(model, net=asked.net, played=bool(asked.playbacks))
             solution = self.laboratory.invert(model, asked.target, net=asked.net, samples=asked.samples)
             told = self.laboratory.sensitivity(model, solution, net=asked.net) if asked.sensitivity else {}
             if known := asked.path:

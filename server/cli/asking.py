@@ -20,7 +20,6 @@ from retrolux.server.cli.printing import (
     say,
     wrapped,
 )
-from retrolux.server.errors import BadArgument
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.tables import Columns
 
@@ -78,7 +77,7 @@ def invert(
     with Laboratory(options.configured(config_path, device, instrument=verify), models=models_path) as lab:
         for method in methods:
             fitted = fitted_model(lab, method, options.Readings(data_path, only, columns), seed)
-            _refuse_of_a_table(fitted, net=net, verify=verify)
+            answers.refuse_of_a_table(fitted, net=net, played=verify)
             with progress_bar(f"asking {method}", None):
                 solution = lab.invert(fitted, wanted, net=net, log=data_path, samples=samples, seed=seed)
             told = lab.sensitivity(fitted, solution, net=net, log=data_path) if sensitivity else {}
@@ -177,11 +176,6 @@ def sample(
     click.echo(",".join(result["columns"]))
     for row in result["rows"]:
         click.echo(",".join(f"{value:.6g}" for value in row))
-
-
-def _refuse_of_a_table(model: Model, *, net: bool, verify: bool) -> None:
-    if not model.scale.counts and (net or verify):
-        raise BadArgument("A table knows of no instrument and no ambient light.", "Leave --net and --verify out.")
 
 
 def fitted_model(lab: Laboratory, method: str, source: options.Readings, seed: int) -> Model:

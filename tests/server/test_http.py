@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
 from retrolux.device.log import read_records
-from retrolux.device.measurement import CHANNELS
+from retrolux.device.measurement import CHANNELS, INPUTS
+from retrolux.models.dataset import Dataset
+from retrolux.models.scale import Scale
 from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs
 from retrolux.server.laboratory import Laboratory, error_percent
@@ -138,6 +141,21 @@ class TestModels:
         answer = post(client, "/v1/invert", {"target": target, "model": "linear"})
         assert answer.status_code == status
         assert answer.content_type == "application/problem+json"
+
+    @pytest.mark.parametrize("asked", [{"net": True}, {"playbacks": 1}])
+    def test_a_table_s_model_knows_no_light(self, laboratory: Laboratory, jobs: Jobs, asked: dict[str, object]) -> None:
+        """Inputs called R, G, B, between 0 and 1, are none of the instrument's yet."""
+        x = np.random.default_rng(0).random((30, 3))
+        table = Dataset.between(Scale.enclosing(x), x, INPUTS, x @ np.ones((3, 1)), ("y",), np.zeros((30, 1), bool))
+        laboratory.store.save(laboratory.fit(table, ["linear"])[0], "unknown")
+        answer = (
+            create_app(laboratory, jobs)
+            .test_client()
+            .post("/v1/invert", json={"target": {"y": 1.5}, "model": "linear"} | asked)
+        )
+        assert answer.status_code == 422
+        assert "A table knows of no instrument" in answer.json["detail"]
+        assert not laboratory.log_path.exists()
 
     def test_a_model_of_another_instrument_is_named(self, fitted: Laboratory, jobs: Jobs) -> None:
         fitted.config = fitted.config.model_copy(update={"device": "sim:7"})
