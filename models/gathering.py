@@ -58,7 +58,7 @@ class Gathering:
     def _known_setting(self, record: Mapping[str, Any]) -> int:
         """Return the number of the record's setting; there are few."""
         own = {key: record[key] for key in SETTING if key in record}
-        if odd := [k for k, v in own.items() if isinstance(v, list)]:
+        if odd := [k for k, v in own.items() if not all(map(_is_plain, v.values() if isinstance(v, Mapping) else [v]))]:
             raise BadData(f"Reading {self.n + 1} has a {odd[0]} that is no number.", "Leave this reading out.")
         key = tuple((k, tuple(v.items()) if isinstance(v, Mapping) else v) for k, v in own.items())
         return self._settings.setdefault(key, (len(self._settings), own))[0]
@@ -130,3 +130,8 @@ def _number(value: object, row: int) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return float(value)
     raise BadData(f"Reading {row} contains {value!r}, which is no finite number.", "Leave this reading out.")
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether a setting is one value; whether it is a right one, others judge."""
+    return value is None or isinstance(value, (str, int, float))

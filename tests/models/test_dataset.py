@@ -90,6 +90,7 @@ def test_a_flagged_channel_is_saturated_below_the_ceiling():
         ([record(duty=0.5)], "no duties"),
         ([record(saturated=5)], "no saturated channels"),
         ([record(gain=[1])], "gain that is no number"),
+        ([record(gain={"445nm": [1], "515nm": 128})], "gain that is no number"),
         ([record((0.1, 1.2, 0.2))], "outside"),
         ([{"in": [0.1]}], "lacks"),
         ([{"out": {"a": 1}, "in": []}], "lacks"),
