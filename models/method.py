@@ -284,7 +284,8 @@ class Method(Model):
         rough = reweighting.rough(
             self.even.weights(self._drawn(self._conditional(names, self.input_names), values, samples, seed))
         )
-        return replace(found, warnings=(*found.warnings, *rough))
+        narrow = reweighting.narrow(self.input_names, self.data.inputs, posterior)
+        return replace(found, warnings=(*found.warnings, *rough, *narrow))
 
     def _bends(self, names: Names) -> bool:  # noqa: ARG002 - whatever is asked
         """Return whether outputs may be the same at inputs that lie apart, so that a question may have two answers."""

@@ -5,6 +5,7 @@ if targets came of inputs that were chosen so again. Draws of such an answer are
 density (importance sampling): ``p(x | y) ∝ p(y | x) ≈ p_design(x | y) / p_design(x)``.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -24,6 +25,9 @@ FLOOR = 0.05
 importance sampling: Hesterberg 1995, *Technometrics* 37, 185)."""
 FEW = 50
 """Effective draws (Kish 1965) below which an answer under the even prior is said to be rough."""
+
+MOSTLY = 0.5
+"""Share of an input's range that readings should cover, and of what they cover over which an answer is open."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +88,27 @@ def rough(weights: Array) -> list[str]:
     return [
         f"Under the even prior only {n:.0f} of {len(weights)} draws count: measure more where inputs were seldom set."
     ]
+
+
+def narrow(names: Sequence[str], seen: Array, answer: Posterior) -> list[str]:
+    """Return, in words, which inputs the readings cover too little of to tell what an even prior would.
+
+    Where a target leaves an input open over most of what was tried, draws end there, and so does the answer.
+
+    Parameters
+    ----------
+    seen : ndarray, shape (n_rows, n_inputs)
+        Inputs of the readings.
+    answer : Posterior
+        One row.
+    """
+    low, high = np.quantile(seen, (TAIL, 1 - TAIL), axis=0)
+    open_over = (answer.high[0] - answer.low[0]) > MOSTLY * (high - low)
+    few = (high - low < MOSTLY) & open_over
+    told = ", ".join(name for name, is_narrow in zip(names, few, strict=True) if is_narrow)
+    return (
+        [f"The readings leave most of the range of {told} untried: the even prior ends where they do."] if told else []
+    )
 
 
 def weighed(draws: Array, weights: Array) -> Posterior:

@@ -36,6 +36,18 @@ def of_design(y: float) -> float:
     return float((weight @ x) / weight.sum())
 
 
+def test_a_design_that_leaves_most_untried_is_no_even_prior_s():
+    """Where a target leaves an input open, draws end with the readings, whatever they weigh."""
+    rng = np.random.default_rng(0)
+    x = np.clip(rng.normal(0.5, 0.03, (300, 2)), 0, 1)
+    y = x[:, :1] + 0.001 * rng.normal(size=(300, 1))
+    data = Dataset(x, y, np.zeros((300, 1), dtype=bool), ("a", "b"), ("y",))
+    found = make("gmm", prior="uniform").fit(data).invert({"y": 0.5})
+    assert any("most of the range of b untried" in words for words in found.warnings)
+    wide = Dataset(rng.random((300, 2)), y, np.zeros((300, 1), dtype=bool), ("a", "b"), ("y",))
+    assert not any("untried" in words for words in make("gmm", prior="uniform").fit(wide).invert({"y": 0.5}).warnings)
+
+
 @pytest.mark.parametrize("method", ["gmm", "forest"])
 def test_the_design_s_prior_is_taken_out(method):
     usual, other = (make(method, prior=prior).fit(slanted()) for prior in ("design", "uniform"))
