@@ -1,9 +1,9 @@
 """What a survey of readings found, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from retrolux.models.advice import Advice
-from retrolux.models.survey import FOLDED, HOLE, SEEN, Survey
+from retrolux.models.survey import FOLDED, HOLE, SEEN, Straightness, Survey
 
 DRIFTING = 0.3
 """Correlation of one reading's rest with the next one's, above which something wanders."""
@@ -38,18 +38,29 @@ def _straightness(survey: Survey) -> Iterator[str]:
     if all(one.p is None for one in survey.straightness):
         yield "Too few readings to tell whether outputs bend."
     elif not bent:
-        worst = min(survey.straightness, key=lambda one: one.explained)
-        others = ", and more of the others" if len(survey.straightness) > 1 else ""
-        explains = f"a straight line explains {_percent(worst.explained)} of {worst.output}{others}"
-        if worst.explained < VAGUE:
-            yield f"No bend is seen, but {explains}: the rest is noise, or what the inputs do not tell."
-        else:
-            yield f"Linear: {explains}."
+        yield from _lines([one for one in survey.straightness if one.explained >= VAGUE])
+        yield from _noisy([one for one in survey.straightness if one.explained < VAGUE])
     for one in bent:
         yield (
             f"{one.output} bends: a straight line explains {_percent(one.explained)} of it and is off by "
             f"{_percent(one.bend)} of its range (p = {one.p:.1g})."
         )
+
+
+def _lines(straight: Sequence[Straightness]) -> Iterator[str]:
+    """Say what is linear, by the output of which a line explains least."""
+    if straight:
+        worst = min(straight, key=lambda one: one.explained)
+        others = f", and more of {', '.join(one.output for one in straight if one is not worst)}"
+        more = others if len(straight) > 1 else ""
+        yield f"Linear: a straight line explains {_percent(worst.explained)} of {worst.output}{more}."
+
+
+def _noisy(vague: Sequence[Straightness]) -> Iterator[str]:
+    """Say of which outputs a line leaves much without their bending."""
+    if vague:
+        shares = ", ".join(f"{_percent(one.explained)} of {one.output}" for one in vague)
+        yield f"No bend is seen, but a straight line explains {shares}: the rest is noise, or what no input tells."
 
 
 def _directions(survey: Survey) -> str:

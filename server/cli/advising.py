@@ -90,10 +90,17 @@ def _conclusion(advice: Advice) -> Iterator[str]:
     remarks += [f"{m} misses too much: it cannot follow the readings." for m, t in advice.trials.items() if t.lags]
     remarks += [f"{m} over-fits: it misses unseen readings much more." for m, t in advice.trials.items() if t.over_fits]
     remarks += [f"{m} is rough: neighbouring predictions jump." for m, t in advice.trials.items() if t.rough]
-    if advice.best:
-        others = f" ({', '.join(advice.best)})" if len(advice.best) > 1 else ""
-        remarks.append(f"Take {advice.best[0]}: the simplest of those that miss least{others}.")
-    if advice.best and all(trial.lags for trial in advice.trials.values()):
-        remarks.append("But none follows the bend that these readings show: with more of them gmm and forest will.")
+    remarks += [_choice(advice)] if advice.best else []
     for remark in remarks:
         yield from wrapped(remark, WIDTH)
+
+
+def _choice(advice: Advice) -> str:
+    """Say which method to take; where none follows the readings, which misses least, and that it is not enough."""
+    first, others = advice.best[0], f" ({', '.join(advice.best)})" if len(advice.best) > 1 else ""
+    if all(trial.lags for trial in advice.trials.values()):
+        return (
+            f"None of these follows the readings as a curved surface does. Take {first}, which misses least{others}, "
+            "and readings of the part that matters alone; or more of them, for gmm and forest."
+        )
+    return f"Take {first}: the simplest of those that miss least{others}."

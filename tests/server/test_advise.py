@@ -24,6 +24,29 @@ def test_a_light_is_told_to_be_straight_and_one_to_one(cli, log):
     assert "Take linear: the simplest of those that miss least" in found.out
 
 
+def test_what_is_linear_is_told_apart_from_what_no_input_tells(cli, home):
+    rng = np.random.default_rng(0)
+    numbers = zip(rng.random(80), *rng.normal(size=(2, 80)), strict=True)
+    rows = [f"{x:.4f},{5 * x + 0.05 * a:.4f},{b:.4f}" for x, a, b in numbers]
+    (home / "t.csv").write_text("\n".join(["x,y,weather", *rows]) + "\n", encoding="utf-8")
+    said = " ".join(cli("advise", "t.csv", "--inputs", "x", "--models", "linear").out.split())
+    assert "Linear: a straight line explains 99." in said
+    assert "of y." in said
+    assert "of weather: the rest is noise, or what no input tells" in said
+
+
+def test_where_none_follows_none_is_recommended(cli, home):
+    x = np.linspace(0, 10, 120)
+    rows = [
+        f"{a},{b}"
+        for a, b in zip(x, 9 - 1.5 * (x - 3) ** 2 + np.random.default_rng(0).normal(0, 0.1, 120), strict=True)
+    ]
+    (home / "pump.csv").write_text("\n".join(["x,y", *rows]) + "\n", encoding="utf-8")
+    said = " ".join(cli("advise", "pump.csv", "--inputs", "x", "--models", "linear,pls").out.split())
+    assert "None of these follows the readings as a curved surface does. Take linear, which misses least" in said
+    assert "the simplest" not in said
+
+
 def test_its_json_has_the_same(cli, log):
     found = cli("advise", log, "--models", "linear,pls", "--json").json
     assert found["best"][0] == "linear"
