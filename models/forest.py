@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from retrolux.models import derivatives, forward, readings, reweighting
+from retrolux.models import derivatives, forest_library, forward, readings, reweighting
 from retrolux.models.conditional import Conditional, Fit
 from retrolux.models.flow_settings import FlowSettings, chosen
 from retrolux.models.line_and_flow import FlowGiven
@@ -29,7 +29,7 @@ class ForestModel(Method):
 
     method: ClassVar[str] = "forest"
     fit_class: ClassVar[type[Fit]] = FlowGiven
-    libraries: ClassVar[Names] = ("ForestDiffusion", "xgboost")
+    libraries: ClassVar[Names] = ("ForestDiffusion", forest_library.distribution())
     spare: ClassVar[int] = 7
     calibrates: ClassVar[bool] = False  # readings it learnt from say nothing: trees know them; it has folds of its own
     smooth: ClassVar[bool] = False

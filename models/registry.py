@@ -24,12 +24,12 @@ _CLASSES = {
     "gp": ("gaussian_process", "GpModel"),
 }
 
-_OPTIONAL = {"forest": "ForestDiffusion"}
+_OPTIONAL = {"forest": ("ForestDiffusion", "xgboost")}
 
 
 def available() -> tuple[str, ...]:
     """Return the methods whose libraries are installed; none of them is imported."""
-    return tuple(m for m in METHODS if m not in _OPTIONAL or find_spec(_OPTIONAL[m]) is not None)
+    return tuple(m for m in METHODS if all(find_spec(library) is not None for library in _OPTIONAL.get(m, ())))
 
 
 def create(method: str, **options: Any) -> Model:  # noqa: ANN401 - each method's class names its own
