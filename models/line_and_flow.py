@@ -12,10 +12,13 @@ from retrolux.models.errors import NoDerivative
 from retrolux.models.flow import Flow
 from retrolux.models.flow_settings import FlowSettings
 from retrolux.models.model import Array, Posterior, Progress
-from retrolux.models.progress import silent
+from retrolux.models.progress import part, silent
 from retrolux.models.regression import Regression
 
 _MEAN_DRAWS = 100
+_FEW_DRAWS = 20
+"""From which a mean is taken where it is only what a single draw's distance from it is widened about."""
+_MOST_ROWS = 2000
 _FOLDS = 4
 
 
@@ -86,9 +89,12 @@ class FlowGiven(Conditional, Fit):
     def draw(self, given: Array, *, seed: int) -> Array:
         """Return one draw for each row."""
         rows, which = np.unique(given, axis=0, return_inverse=True)
-        middle = self.mean(rows)[which.reshape(-1)]
-        drawn = self.line.mean(given) + self.flow.draw(self._conditions(given), seed=seed)
-        return np.asarray(middle + self.widening * (drawn - middle))
+        n = min(_MEAN_DRAWS, max(_FEW_DRAWS, _MOST_ROWS // max(len(rows), 1)))
+        noise = np.vstack([self.flow.noise(len(rows) * n, 0), self.flow.noise(len(given), seed)])
+        about, own = np.repeat(self._conditions(rows), n, axis=0), self._conditions(given)
+        drawn = self.flow.carried(noise, np.vstack([about, own]))
+        middle = drawn[: len(about)].reshape(len(rows), n, -1).mean(axis=1)[which.reshape(-1)]
+        return np.asarray(self.line.mean(given) + middle + self.widening * (drawn[len(about) :] - middle))
 
     def _draws(self, given: Array, n: int, seed: int) -> Array:
         """Return n draws for each row, shape (n_rows, n, n_wanted)."""
@@ -136,9 +142,9 @@ def _widening(residuals: Array, given: Array, settings: FlowSettings, seed: int,
     missed, promised = np.empty_like(residuals), np.empty_like(residuals)
     folds = KFold(_FOLDS, shuffle=True, random_state=seed)
     for i, (kept, left) in enumerate(folds.split(residuals)):
-        report(i / _FOLDS)
-        flow = Flow.learn(residuals[kept], given[kept], settings, seed=seed)
+        flow = Flow.learn(residuals[kept], given[kept], settings, seed=seed, progress=part(report, i, _FOLDS))
         drawn = flow.draw(np.repeat(given[left], _MEAN_DRAWS, axis=0), seed=seed).reshape(len(left), _MEAN_DRAWS, -1)
         found = summarise(drawn)
         missed[left], promised[left] = np.abs(residuals[left] - found.mean), (found.high - found.low) / 2
-    return np.asarray(np.quantile(missed / np.maximum(promised, 1e-300), 1 - 2 * TAIL, axis=0))
+    level = min((1 - 2 * TAIL) * (1 + 1 / len(residuals)), 1.0)  # the next reading counts as one of them
+    return np.asarray(np.quantile(missed / np.maximum(promised, 1e-300), level, axis=0))
