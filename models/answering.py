@@ -33,7 +33,7 @@ def answered(wish: Wish, posterior: Posterior, samples: int, seed: int, setting:
     wide = bool(posterior.std.max() > branches.WIDE)
     if not (wide or _mixed(wish, posterior)):
         return told(wish, posterior, setting)
-    if wide and (outputs := _unexplained(wish)):
+    if wide and (outputs := unexplained(wish)):
         return branches.unexplained(told(wish, posterior, setting), outputs)
     parts = _parts(wish, posterior, samples, seed)
     found = [replace(told(wish, p.posterior, setting), weight=p.weight, own=p.posterior is posterior) for p in parts]
@@ -54,12 +54,12 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
     offset = setting.ambient.mean if setting else np.zeros(len(method.output_names))
     reached, asked = method.predict(mean[None])[0] + offset, wish.values + offset[columns]
     reach = method.judge.attainable(method, names, asked, mean, setting)
-    novelty = method.judge.novelty(method, names, wish.values)
+    novelty = float(method.judge.novelty(method, names, wish.values))
     scale = method.scale
     inputs, predicted = _named(method.input_names, scale.own(mean)), _named(method.output_names, reached)
     size, scatter = _size(method, columns, asked), method._residual_covariance(columns)
     missed = verdict.misses(asked, reached[columns], scatter, size, reach, scale)
-    strange = verdict.strangeness(inputs, method.data.own_inputs, novelty)
+    strange = verdict.strangeness(inputs, method._span, novelty)
     return Solution(
         model=method.method,
         target=_named(names, asked),
@@ -154,7 +154,7 @@ def _as_near(wish: Wish, own: Posterior, parts: list[branches.Part]) -> bool:
     return bool(wish.missed(own.mean)[0] <= NEARLY * others.min())
 
 
-def _unexplained(wish: Wish) -> list[str]:
+def unexplained(wish: Wish) -> list[str]:
     """Return the outputs of which a straight line explains less than half; none where the method can bend."""
     method = wish.model
     if not method.straight:

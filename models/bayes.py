@@ -98,9 +98,11 @@ class BayesModel(Method):
 
     def _under(self, ambient: Ambient) -> Self:
         """Return this model for ambient light that is known."""
+        self.judge  # noqa: B018 - which both share, for it judges by response, scatter and readings
         other, state = copy(self), self.state
         walk = Walk(ambient.mean, ambient.covariance, state.walk.rate)
         other._fits, other.in_ambient = {((), self.output_names): replace(state, walk=walk)}, True
+        other._derived = {}
         other._lacking = state.walk.mean - ambient.mean
         return other
 
@@ -138,7 +140,7 @@ class BayesModel(Method):
         """Return a target under known ambient light as it would be in that of the readings."""
         return np.asarray(values + np.broadcast_to(self._lacking, len(self.output_names))[self.data.columns(names)])
 
-    def _residual_covariance(self, columns: list[int]) -> Array:
+    def _scattered(self, columns: list[int]) -> Array:
         """Return the covariance of readings at half of each input, under the model's ambient light."""
         state = self.state
         half = np.full((1, len(self.input_names)), 0.5)

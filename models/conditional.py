@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from scipy import stats
 
+from retrolux.models import quantiles
 from retrolux.models.errors import NoDerivative
 from retrolux.models.model import Array, Posterior
 from retrolux.models.posterior import LEVEL, SURE
@@ -66,7 +66,7 @@ def _holding(away: Array) -> Array:
     covariance = np.einsum("rdi,rdj->rij", away, away) / max(away.shape[1] - 1, 1)
     safe = covariance + SURE**2 * np.eye(away.shape[2])
     squared = (away * np.linalg.solve(safe, away.transpose(0, 2, 1)).transpose(0, 2, 1)).sum(axis=2)
-    share = np.quantile(squared, LEVEL, axis=1) / stats.chi2.ppf(LEVEL, away.shape[2])
+    share = np.quantile(squared, LEVEL, axis=1) / quantiles.chi2(LEVEL, away.shape[2])
     return np.asarray(covariance * share[:, None, None])
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import product
 
 import numpy as np
@@ -37,14 +37,18 @@ class Forward:
     predict : callable
         Expected outputs, shape (n_rows, n_outputs), of inputs, shape (n_rows, n_inputs).
     covariance : callable
-        Covariance of a reading at one setting about its expected outputs, both given, shape (n_outputs, n_outputs), in
-        counts squared: the reading's noise, the ambient light's uncertainty and that of the prediction itself.
+        Covariance of a reading at each of some settings about its expected outputs, both given as rows, shape
+        (n_rows, n_outputs, n_outputs), or (n_outputs, n_outputs) where it is the same everywhere, in counts squared:
+        the reading's noise, the ambient light's uncertainty and that of the prediction itself.
     cloud : ndarray, shape (n_points, n_inputs)
         Settings at which a search may begin, the corners among them.
     floor, ceiling : ndarray, shape (n_outputs,)
         Least and largest counts that can be read; infinite where nothing is known of such a bound.
     dof : float
         Degrees of freedom with which the covariance is known.
+    gradient : callable, optional
+        Differences of the expected outputs between two rows of points that are inside (0, 1), each by its own input,
+        divided by theirs, shape (n_rows, n_outputs, n_inputs), given the points' sums; where that has a closed form.
     """
 
     names: tuple[str, ...]
@@ -54,6 +58,7 @@ class Forward:
     floor: Array
     ceiling: Array
     dof: float
+    gradient: Callable[[Array], Array] | None = None
 
     @cached_property
     def cloud_outputs(self) -> Array:
@@ -67,15 +72,34 @@ class Forward:
         return outputs.min(axis=0), outputs.max(axis=0)
 
     def slopes(self, x: Array) -> Array:
-        """Return the derivative at one setting by differences within (0, 1), shape (n_outputs, n_inputs)."""
-        steps = _STRIDE * np.eye(len(x))
-        above, below = (
-            np.clip(x + steps, _STRIDE / 10, 1 - _STRIDE / 10),
-            np.clip(x - steps, _STRIDE / 10, 1 - _STRIDE / 10),
+        """Return derivatives by differences within (0, 1), shape (n_rows, n_outputs, n_inputs), for rows of inputs."""
+        if self.gradient is not None:
+            above, below = (np.minimum(np.maximum(x + s, _STRIDE / 10), 1 - _STRIDE / 10) for s in (_STRIDE, -_STRIDE))
+            return self.gradient(above + below)
+        rows, n = x.shape
+        steps = np.concatenate([_STRIDE * np.eye(n), -_STRIDE * np.eye(n)])
+        points = np.minimum(np.maximum(x[:, None, :] + steps, _STRIDE / 10), 1 - _STRIDE / 10)
+        both = self.predict(points.reshape(-1, n)).reshape(rows, 2 * n, -1)
+        i = np.arange(n)
+        run = points[:, i, i] - points[:, n + i, i]
+        return np.asarray(((both[:, :n] - both[:, n:]) / run[:, :, None]).transpose(0, 2, 1))
+
+    def under(self, ambient: Ambient, *, lone: bool) -> "Forward":
+        """Return the same way in ambient light that is known so far, for a way of the light alone.
+
+        Parameters
+        ----------
+        lone : bool
+            Whether readings, and so the floor, are of the light alone: that little less than nothing is then no wonder.
+        """
+        changed = replace(
+            self,
+            predict=lambda rows: self.predict(rows) + ambient.mean,
+            covariance=lambda x, outputs: self.covariance(x, outputs - ambient.mean) + ambient.covariance,
+            floor=np.full(len(self.names), -np.inf) if lone else self.floor,
         )
-        both = self.predict(np.vstack([above, below]))
-        run: Array = np.diag(above - below)
-        return np.asarray(((both[: len(x)] - both[len(x) :]) / run[:, None]).T)
+        changed.__dict__["cloud_outputs"] = self.cloud_outputs + ambient.mean
+        return changed
 
     def of(self, columns: Sequence[int]) -> "Forward":
         """Return the way to some of the outputs, by index."""
@@ -85,6 +109,7 @@ class Forward:
             names=tuple(self.names[j] for j in i),
             predict=lambda rows: self.predict(rows)[:, i],
             covariance=self._part(i),
+            gradient=None if self.gradient is None else partial(_some, self.gradient, i),
             floor=self.floor[i],
             ceiling=self.ceiling[i],
         )
@@ -97,55 +122,56 @@ class Forward:
         By the whole covariance the nearest outputs may be far away along a direction in which readings scatter
         together; right for how likely a reading is, of no use to who wants the counts.
         """
-        half = np.full(self.cloud.shape[1], 0.5)
-        scatter = np.diag(np.diag(self.covariance(half, self.predict(half[None])[0])))
+        half = np.full((1, self.cloud.shape[1]), 0.5)
+        whole = np.broadcast_to(self.covariance(half, self.predict(half)), (1, len(self.names), len(self.names)))
+        scatter = np.diag(np.diag(whole[0]))
         plain = replace(self, covariance=lambda _x, _outputs: scatter)
         plain.__dict__["cloud_outputs"] = self.cloud_outputs
         return plain
 
     def _part(self, columns: list[int]) -> Callable[[Array, Array], Array]:
         def covariance(x: Array, outputs: Array) -> Array:
-            every = self.predict(x[None])[0]
-            every[columns] = outputs
-            return self.covariance(x, every)[np.ix_(columns, columns)]
+            every = self.predict(x)
+            every[:, columns] = outputs
+            return self.covariance(x, every)[..., columns, :][..., columns]
 
         return covariance
 
 
-def known(state: StateSpace, ambient: Ambient, seen: Array, limits: tuple[Array, Array]) -> Forward:
-    """Return the way through a light whose response is known, in ambient light that is known so far.
+def known(state: StateSpace, seen: Array, limits: tuple[Array, Array]) -> Forward:
+    """Return the way through a light whose response is known, without ambient light.
 
     Parameters
     ----------
     state : StateSpace
         Of the outputs that are asked for.
-    ambient : Ambient
-        Of the same.
     seen : ndarray, shape (n_rows, n_inputs)
         The readings' inputs: the response is the less sure the further it lies from their middle.
     limits : tuple of ndarray
         Floor and ceiling.
     """
-    gains, leverage = state.response.gains, _leverage(seen)
-    pooled = state.scatter.covariance(np.full((1, seen.shape[1]), 0.5), gains)[0]
+    gains, leverage, scatter = state.response.gains, _leverage(seen), state.scatter
+    pooled = scatter.covariance(np.full((1, seen.shape[1]), 0.5), gains)[0]
 
     def covariance(x: Array, _: Array) -> Array:
-        own = state.scatter.covariance(x[None], gains)[0]
-        return np.asarray(ambient.covariance + own + leverage(x) * pooled)
+        return np.asarray(scatter.covariance(x, gains) + leverage(x)[:, None, None] * pooled)
 
-    def predict(rows: Array) -> Array:
-        return np.asarray(state.response.predict(rows) + ambient.mean)
+    def gradient(sums: Array) -> Array:  # a bend x (1 − x) has this difference exactly
+        return np.asarray(state.response.slopes(sums / 2))
 
-    return Forward(state.names, predict, covariance, _cloud(seen), *limits, _dof(seen))
+    return Forward(state.names, state.response.predict, covariance, _cloud(seen), *limits, _dof(seen), gradient)
 
 
-def own(  # noqa: PLR0913, PLR0917 - what a way is made of
+def _some(gradient: Callable[[Array], Array], columns: list[int], sums: Array) -> Array:
+    return gradient(sums)[:, columns]
+
+
+def own(  # noqa: PLR0913 - what a way is made of
     names: tuple[str, ...],
     predict: Callable[[Array], Array],
     inputs: Array,
     outputs: Array,
     limits: tuple[Array, Array],
-    ambient: Ambient | None,
     *,
     steps: bool = True,
 ) -> Forward:
@@ -158,30 +184,22 @@ def own(  # noqa: PLR0913, PLR0917 - what a way is made of
     Parameters
     ----------
     predict : callable
-        Of these outputs, without ambient light where it is given.
+        Of these outputs.
     inputs, outputs : ndarray, shape (n_rows, n_inputs), (n_rows, n_outputs)
         Of the readings that are complete in these outputs.
     limits : tuple of ndarray, each of shape (n_outputs,)
         Least and largest outputs that can be read.
-    ambient : Ambient, optional
-        What is known of it, for predictions of the light alone.
     steps : bool
         Whether outputs may step where an input leaves 0 or comes to 1, as those of a light do.
     """
     predict = _with_ends(predict, inputs, outputs, steps=steps)
     fitted = predict(inputs)
     spread, leverage = _Spread.of(fitted, outputs - fitted), _leverage(inputs)
-    nothing = np.zeros(len(names))
-    mean, unsure = (nothing, np.diag(nothing)) if ambient is None else (ambient.mean, ambient.covariance)
 
     def covariance(x: Array, outputs: Array) -> Array:
-        return np.asarray(spread.at(outputs - mean) + leverage(x) * spread.pooled + unsure)
+        return np.asarray(spread.at(outputs) + leverage(x)[:, None, None] * spread.pooled)
 
-    # of the light alone little less than nothing is no wonder
-    floor, ceiling = limits if ambient is None else (nothing - np.inf, limits[1])
-    return Forward(
-        names, lambda rows: np.asarray(predict(rows) + mean), covariance, _cloud(inputs), floor, ceiling, _dof(inputs)
-    )
+    return Forward(names, predict, covariance, _cloud(inputs), *limits, _dof(inputs))
 
 
 def _with_ends(
@@ -257,9 +275,9 @@ class _Spread:
         return cls(still, growth, least, correlation, pooled)
 
     def at(self, counts: Array) -> Array:
-        """Return the covariance at these counts, shape (n_outputs,)."""
+        """Return the covariance at rows of counts, shape (n_rows, n_outputs, n_outputs)."""
         size = np.sqrt(self.still + self.growth * np.maximum(counts - self.least, 0.0) ** 2)
-        return np.asarray(self.correlation * np.outer(size, size))
+        return np.asarray(self.correlation * size[:, :, None] * size[:, None, :])
 
 
 def _growth(size: Array, squares: Array, variance: Array) -> Array:
@@ -269,11 +287,11 @@ def _growth(size: Array, squares: Array, variance: Array) -> Array:
     return np.asarray(np.clip(slope, 0.0, 0.99 * variance / np.maximum(size.mean(axis=0), 1e-300)))
 
 
-def _leverage(seen: Array) -> Callable[[Array], float]:
-    """Return the leverage of a setting in a line through the readings: its part of a reading's variance."""
+def _leverage(seen: Array) -> Callable[[Array], Array]:
+    """Return the leverage of settings in a line through the readings: their part of a reading's variance."""
     centre = seen.mean(axis=0)
     gram = np.linalg.pinv((seen - centre).T @ (seen - centre), hermitian=True)
-    return lambda x: float(1 / len(seen) + (x - centre) @ gram @ (x - centre))
+    return lambda x: np.asarray(1 / len(seen) + (((x - centre) @ gram) * (x - centre)).sum(axis=1))
 
 
 def _dof(seen: Array) -> float:

@@ -25,6 +25,9 @@ class GmmModel(Method):
     libraries: ClassVar[Names] = ("gmr",)
 
     def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> MixtureGiven:
+        return self._once(("given", given, wanted), lambda: self._made(given, wanted, progress))
+
+    def _made(self, given: Names, wanted: Names, progress: Progress | None) -> MixtureGiven:
         columns = self._joint_columns(given + wanted)
         minimum = max(len(given), len(self.input_names)) + self.spare
         fit = self._kept((), columns, lambda: self._learn_mixture(columns, minimum, progress))

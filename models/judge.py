@@ -28,11 +28,17 @@ class Judge:
 
     def __init__(self) -> None:
         self._novelties: dict[Names, Novelty] = {}
-        self._forwards: dict[Names, Forward] = {}
+        self._known: dict[Names, Forward] = {}
+        self._own: dict[Names, Forward] = {}
         self._trusted: dict[bool, bool] = {}
 
-    def novelty(self, method: "Method", names: Names, values: Array) -> float:
-        """Return the p-value with which a target is like the readings; net of ambient light where the method is."""
+    def novelty(self, method: "Method", names: Names, values: Array) -> Array:
+        """Return the p-values with which targets are like the readings; net of ambient light where the method is.
+
+        Parameters
+        ----------
+        values : ndarray, shape (…, n_outputs)
+        """
         if names not in self._novelties:
             rows = _settings(method, names)
             self._novelties[names] = Novelty.learn(rows, method._likelihood(names, rows))
@@ -49,35 +55,41 @@ class Judge:
             What is known of the ambient light.
         """
         way = self._forward(method, names, setting)
-        found = nearest.at(way, asked, x)
-        if not found.met:
-            found = nearest.nearest(way, asked, x)
-        elif len(names) > len(x) or found.squared > _CLOSE:  # the distance left at the nearest is what has a law
-            found = nearest.descended(way, asked, x)
+        found = _found(way, asked[None], x[None]).first()
         return explained(way, asked, found, method.input_names, method.scale)
+
+    def rows(self, method: "Method", names: Names, asked: Array, x: Array, setting: Setting | None) -> nearest.Rows:
+        """Return whether targets can be met, and how near one comes to them; see :meth:`attainable`.
+
+        Parameters
+        ----------
+        asked, x : ndarray, shapes (n_targets, n_outputs) and (n_targets, n_inputs)
+        """
+        return _found(self._forward(method, names, setting), asked, x)
 
     def _forward(self, method: "Method", names: Names, setting: Setting | None) -> Forward:
         """Return the way through the light and ambient light that are known, or else the method's own."""
         described = method._described(setting)
         if described is None or not self._trusts(method, *described, net=setting is not None):
-            return self._own(method, names, setting)
+            return self._in(self._by_prediction(method, names), names, setting)
         state, ambient = described
-        seen = np.where(method.data.saturated, 0.0, method.data.outputs)[:, method.data.columns(names)]
-        floor, ceiling = forward.limits(seen, counts=method.scale.counts)
-        limits = floor if setting is None else np.full(len(names), -np.inf), ceiling
-        return forward.known(state.of(names), ambient.of(names), method.data.inputs, limits)
+        if names not in self._known:
+            seen = np.where(method.data.saturated, 0.0, method.data.outputs)[:, method.data.columns(names)]
+            limits = forward.limits(seen, counts=method.scale.counts)
+            self._known[names] = forward.known(state.of(names), method.data.inputs, limits)
+        return self._known[names].under(ambient.of(names), lone=setting is not None)
 
-    def _own(self, method: "Method", names: Names, setting: Setting | None) -> Forward:
-        """Return the way by the method's own prediction, kept where no ambient light is known."""
-        if setting is None and names in self._forwards:
-            return self._forwards[names]
-        inputs, outputs = _complete(method, names)
-        ambient = None if setting is None else setting.ambient.of(names)
-        limits = forward.limits(outputs, counts=method.scale.counts)
-        way = forward.own(names, method._outlook(names), inputs, outputs, limits, ambient, steps=method.scale.counts)
-        if setting is None:
-            self._forwards[names] = way
-        return way
+    def _by_prediction(self, method: "Method", names: Names) -> Forward:
+        if names not in self._own:
+            inputs, outputs = _complete(method, names)
+            limits = forward.limits(outputs, counts=method.scale.counts)
+            outlook = method._outlook(names)
+            self._own[names] = forward.own(names, outlook, inputs, outputs, limits, steps=method.scale.counts)
+        return self._own[names]
+
+    @staticmethod
+    def _in(way: Forward, names: Names, setting: Setting | None) -> Forward:
+        return way if setting is None else way.under(setting.ambient.of(names), lone=True)
 
     def _trusts(self, method: "Method", state: StateSpace, ambient: Ambient, *, net: bool) -> bool:
         """Return whether response and scatter describe the readings about as well as the method itself does."""
@@ -89,6 +101,18 @@ class Judge:
             left = np.diag(method._residual_covariance(method.data.columns(names)))
             self._trusted[net] = bool(np.median(np.diag(total) / np.maximum(left, 1e-300)) < _WORSE**2)
         return self._trusted[net]
+
+
+def _found(way: Forward, asked: Array, x: Array) -> nearest.Rows:
+    """Return what comes nearest to targets, begun at a method's answers."""
+    found = nearest.rows_at(way, asked, x.copy())
+    missed = np.flatnonzero(~found.met)
+    # the distance left at the nearest is what has a law
+    far = np.flatnonzero(found.met & ((asked.shape[1] > x.shape[1]) | (found.squared > _CLOSE)))
+    for rows, search in ((far, nearest.rows_descended), (missed, nearest.rows_nearest)):
+        if len(rows):
+            found.put(rows, search(way, asked[rows], found.take(rows)))
+    return found
 
 
 def _settings(method: "Method", names: Names) -> Array:

@@ -1,12 +1,14 @@
 """Ordinary least squares forward, generalised least squares within bounds backward."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
-from scipy import stats
-from scipy.optimize import lsq_linear
+from numpy.typing import NDArray
 from sklearn.covariance import ledoit_wolf
 
+from retrolux.models import quantiles
+from retrolux.models.boxed import boxed
 from retrolux.models.conditional import bounded
 from retrolux.models.cut_normal import CutNormal
 from retrolux.models.derivatives import moving
@@ -62,48 +64,98 @@ def residual_covariance(residuals: Array, unit: Array, dof: float) -> Array:
     return shrunk
 
 
-def solve_within_bounds(line: Regression, targets: Array, seen: Array, *, wish: bool = False) -> Posterior:
-    """Return the inputs in [0, 1] that give the targets best, in the metric of the scatter.
+@dataclass(frozen=True, eq=False)
+class Programme:
+    """The bounded programme of a line, with what does not depend on the target.
 
     Minimises ``(y − b₀ − xB) S⁻¹ (y − b₀ − xB)ᵀ`` over 0 ≤ x ≤ 1: every channel weighs by the inverse of the residual
     covariance S, so that channels which see mostly ambient light cancel it. Inputs that a target leaves open are held
     by a normal prior of ten times the readings' own scatter, and intervals of targets with fewer outputs than inputs
     by one of that scatter itself.
 
-    With ``wish``, where no inputs within bounds explain the target (χ² of 99.9 %), there is no reading to explain and
-    nothing to weigh: the sum of squared counts is minimised, as in the paper, so that what can be reached of it is.
-
-    Parameters
+    Attributes
     ----------
     line : Regression
         Of the targets' outputs on the inputs.
-    targets : ndarray, shape (n_targets, n_outputs)
     seen : ndarray, shape (n_rows, n_inputs)
         Inputs of the readings.
     """
-    design, wanted = _whitened(line, targets, seen)
-    precision = design.T @ design
-    free: Array = np.asarray(np.linalg.solve(precision, design.T @ wanted.T).T, np.float64)
-    outside = ((free < 0) | (free > 1)).any(axis=1)
-    best = free.copy()
-    for i in np.flatnonzero(outside):
-        if wish and _unexplained(design, wanted[i], targets.shape[1]):
-            best[i] = _nearest(line, targets[i], seen)
-        else:
-            best[i] = lsq_linear(design, wanted[i], bounds=(0, 1), method="bvls").x
-    held = np.diag(_unit(seen) ** -2.0) if targets.shape[1] < seen.shape[1] else 0.0
-    share = (1 + line.leverage(best)) * _estimated(line)
-    posterior = student(best, share[:, None, None] * np.linalg.inv(precision + held), line.dof)
-    return bounded(replace(posterior, mean=best))
+
+    line: Regression
+    seen: Array
+
+    def solve(self, targets: Array, *, wish: bool = False) -> Posterior:
+        """Return the inputs in [0, 1] that give the targets best, in the metric of the scatter.
+
+        With ``wish``, where no inputs within bounds explain the target (χ² of 99.9 %), there is no reading to explain
+        and nothing to weigh: the sum of squared counts is minimised, as in the paper, so that what can be reached of it
+        is.
+
+        Parameters
+        ----------
+        targets : ndarray, shape (n_targets, n_outputs)
+        """
+        wanted = self._wanted(targets)
+        best = self.within(wanted)
+        if wish:
+            # an answer that no bound holds is the best explanation there is: only the others are asked
+            held = np.flatnonzero(((best <= 0) | (best >= 1)).any(axis=1))
+            far = held[_unexplained(self.design, wanted[held], best[held], targets.shape[1])]
+            if len(far):
+                best[far] = _nearest(self.line, targets[far], self.seen)
+        share = (1 + self.line.leverage(best)) * self._grown
+        posterior = student(best, share[:, None, None] * self._covariance, self.line.dof)
+        return bounded(replace(posterior, mean=best))
+
+    def within(self, wanted: Array) -> Array:
+        """Return the inputs in [0, 1] of least squares, shape (n_targets, n_inputs)."""
+        free: Array = np.asarray(np.linalg.solve(self._precision, self.design.T @ wanted.T).T, np.float64)
+        outside = np.flatnonzero(((free < 0) | (free > 1)).any(axis=1))
+        if len(outside):
+            ends = np.zeros((len(outside), free.shape[1])), np.ones((len(outside), free.shape[1]))
+            free[outside] = boxed(self.design[None], wanted[outside], *ends)
+        return free
+
+    @cached_property
+    def design(self) -> Array:
+        """The slopes in units of the scatter, and the prior's rows."""
+        return np.vstack([self._factor @ self.line.slopes.T, self._prior])
+
+    def _wanted(self, targets: Array) -> Array:
+        held = self._prior @ self.seen.mean(axis=0)
+        return np.hstack([(targets - self.line.intercept) @ self._factor.T, np.tile(held, (len(targets), 1))])
+
+    @cached_property
+    def _factor(self) -> Array:
+        unit = np.sqrt(np.diag(self.line.covariance))
+        return np.asarray(np.linalg.inv(np.linalg.cholesky(self.line.covariance / np.outer(unit, unit))) / unit)
+
+    @cached_property
+    def _prior(self) -> Array:
+        return np.diag(0.1 / _unit(self.seen))
+
+    @cached_property
+    def _precision(self) -> Array:
+        return np.asarray(self.design.T @ self.design)
+
+    @cached_property
+    def _covariance(self) -> Array:
+        held = np.diag(_unit(self.seen) ** -2.0) if len(self.line.intercept) < self.seen.shape[1] else 0.0
+        return np.asarray(np.linalg.inv(self._precision + held))
+
+    @cached_property
+    def _grown(self) -> float:
+        return _estimated(self.line)
 
 
 def draw_within_bounds(line: Regression, target: Array, seen: Array, n: int, seed: int) -> Array:
     """Return draws of the inputs in [0, 1] that give a target within the scatter, all alike beforehand.
 
-    Those of the normal distribution that :func:`solve_within_bounds` has the maximum of, cut to the bounds; of a target
+    Those of the normal distribution that :class:`Programme` has the maximum of, cut to the bounds; of a target
     out of reach they lie where it is nearest. Shape (n, n_inputs).
     """
-    design, wanted = _whitened(line, target[None], seen)
+    programme = Programme(line, seen)
+    design, wanted = programme.design, programme._wanted(target[None])
     _, sharp, axes = np.linalg.svd(design, full_matrices=False)
     sharp = np.minimum(sharp, _SHARPEST * sharp.min())  # readings without noise leave no width across the others
     covariance = np.asarray((axes.T / sharp**2) @ axes, dtype=np.float64)
@@ -112,7 +164,7 @@ def draw_within_bounds(line: Regression, target: Array, seen: Array, n: int, see
 
 
 def derivative_within_bounds(line: Regression, target: Array, inputs: Array, seen: Array) -> Array:
-    """Return how the answer of :func:`solve_within_bounds` moves with its target, shape (n_inputs, n_outputs).
+    """Return how the answer of a :class:`Programme` moves with its target, shape (n_inputs, n_outputs).
 
     Inputs at 0 or 1 are held there, and the others follow by the same least squares.
 
@@ -123,40 +175,36 @@ def derivative_within_bounds(line: Regression, target: Array, inputs: Array, see
         The answer.
     """
     n, free = len(target), moving(inputs)
-    design, wanted = _whitened(line, target[None], seen)
+    programme = Programme(line, seen)
+    design, wanted = programme.design, programme._wanted(target[None])
     unit = np.diag(1 / np.sqrt(np.diag(line.covariance)))
     factor: Array = np.linalg.inv(np.linalg.cholesky(unit @ line.covariance @ unit)) @ unit
-    if not free.all() and _unexplained(design, wanted[0], n):  # then the answer is the nearest in counts
+    if (
+        not free.all() and _unexplained(design, wanted, programme.within(wanted), n)[0]
+    ):  # then the answer is the nearest in counts
         design, factor = np.vstack([line.slopes.T, _hold(line, seen)]), np.eye(n)
     out = np.zeros((len(inputs), n))
     out[free] = np.linalg.pinv(design[:, free])[:, :n] @ factor
     return out
 
 
-def _unexplained(design: Array, wanted: Array, n_outputs: int) -> bool:
-    """Return whether no inputs within the bounds explain a target."""
-    weighed = lsq_linear(design, wanted, bounds=(0, 1), method="bvls")
-    return bool(2 * weighed.cost > stats.chi2.ppf(_EXPLAINED, n_outputs))
+def _unexplained(design: Array, wanted: Array, best: Array, n_outputs: int) -> NDArray[np.bool_]:
+    """Return which targets no inputs within the bounds explain, given the best of them."""
+    squared = ((best @ design.T - wanted) ** 2).sum(axis=1)
+    return np.asarray(squared > quantiles.chi2(_EXPLAINED, n_outputs))
 
 
-def _nearest(line: Regression, target: Array, seen: Array) -> Array:
+def _nearest(line: Regression, targets: Array, seen: Array) -> Array:
     """Return the inputs within bounds that come nearest in counts; what they leave open stays amid the readings."""
     held = _hold(line, seen)
-    wanted = np.concatenate([target - line.intercept, held @ seen.mean(axis=0)])
-    return np.asarray(lsq_linear(np.vstack([line.slopes.T, held]), wanted, bounds=(0, 1), method="bvls").x)
+    wanted = np.hstack([targets - line.intercept, np.tile(held @ seen.mean(axis=0), (len(targets), 1))])
+    ends = np.zeros((len(targets), seen.shape[1])), np.ones((len(targets), seen.shape[1]))
+    return boxed(np.vstack([line.slopes.T, held])[None], wanted, *ends)
 
 
 def _hold(line: Regression, seen: Array) -> Array:
     """Return the weight that holds what a target leaves open: next to nothing beside the outputs' own."""
     return np.asarray(1e-6 * np.abs(line.slopes).max() * np.eye(seen.shape[1]))
-
-
-def _whitened(line: Regression, targets: Array, seen: Array) -> tuple[Array, Array]:
-    unit = np.sqrt(np.diag(line.covariance))
-    factor = np.linalg.inv(np.linalg.cholesky(line.covariance / np.outer(unit, unit))) / unit
-    prior = np.diag(0.1 / _unit(seen))
-    wanted = np.hstack([(targets - line.intercept) @ factor.T, np.tile(prior @ seen.mean(axis=0), (len(targets), 1))])
-    return np.vstack([factor @ line.slopes.T, prior]), wanted
 
 
 def _estimated(line: Regression) -> float:

@@ -16,7 +16,7 @@ class LinearModel(Method):
     """Outputs are linear in the inputs; inputs are those within bounds that miss the target least.
 
     Forward: ``y = b₀ + xB + e``, ``e ~ N(0, S)``, by least squares. Backward: see
-    :func:`least_squares.solve_within_bounds`. The interval is Student's t about it, with the line's leverage.
+    :class:`least_squares.Programme`. The interval is Student's t about it, with the line's leverage.
     """
 
     method: ClassVar[str] = "linear"
@@ -35,8 +35,7 @@ class LinearModel(Method):
         self._conditional(self.input_names, names, progress)
 
     def _recover(self, names: Names, rows: Array, samples: int, seed: int) -> Posterior:  # noqa: ARG002 - no draws
-        line = self._line(self.input_names, names)
-        return least_squares.solve_within_bounds(line, rows, self.data.inputs)
+        return self._programme(names).solve(rows)
 
     def _invert(
         self,
@@ -47,8 +46,7 @@ class LinearModel(Method):
         setting: Setting | None,
     ) -> Solution:
         """Return inputs that give the target, or come nearest to it in counts."""
-        line = self._line(self.input_names, names)
-        posterior = least_squares.solve_within_bounds(line, values[None], self.data.inputs, wish=True)
+        posterior = self._programme(names).solve(values[None], wish=True)
         return answering.answered(Wish(self, names, values), posterior, samples, seed, setting)
 
     def _possible(self, names: Names, values: Array, samples: int, seed: int) -> Array:
@@ -60,6 +58,10 @@ class LinearModel(Method):
     def _moves(self, names: Names, values: Array, inputs: Array) -> Array:
         line = self._line(self.input_names, names)
         return least_squares.derivative_within_bounds(line, values, inputs, self.data.inputs)
+
+    def _programme(self, names: Names) -> least_squares.Programme:
+        line = self._line(self.input_names, names)
+        return self._once(("programme", names), lambda: least_squares.Programme(line, self.data.inputs))
 
     def _line(self, given: Names, wanted: Names) -> Regression:
         fit = self._kept(given, wanted, lambda: self._fit_line(given, wanted))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 
@@ -39,6 +39,7 @@ from retrolux.models.state_space import StateSpace
 from retrolux.models.targets import check_array, check_names, check_target
 
 Names = tuple[str, ...]
+Kept = TypeVar("Kept")
 
 
 class Method(Model):
@@ -77,6 +78,7 @@ class Method(Model):
         self._scatter: Array | None = None
         self._factors: dict[tuple[bool, Names], Array] = {}
         self._witnesses: dict[int, Method] = {}
+        self._derived: dict[tuple[object, ...], Any] = {}
         self._light: Method | None = None
         self._world: StateSpace | None = None
         self._judge: Judge | None = None
@@ -124,6 +126,7 @@ class Method(Model):
         self.created = datetime.now(UTC)
         self._data, self._fits, self._scatter, self._factors, self._witnesses = chosen, {}, None, {}, {}
         self._light = self._world = self._judge = self._density = None
+        self._derived = {}
         try:
             self._learn(progress)
         except BaseException:
@@ -152,16 +155,22 @@ class Method(Model):
     def predict(self, inputs: Array) -> Array:
         """Return expected outputs for inputs; see :meth:`Model.predict`. Raises BadTarget."""
         rows = check_array(inputs, len(self.data.input_names), "inputs")
+        if len(self._groups) == 1:
+            return np.asarray(self._conditional(self.input_names, self.output_names).mean(rows))
         predicted = np.empty((len(rows), len(self.output_names)))
-        for group in readings.groups(self.data):
+        for group in self._groups:
             predicted[:, self.data.columns(group)] = self._conditional(self.input_names, group).mean(rows)
         return predicted
+
+    @property
+    def _groups(self) -> list[Names]:
+        return self._once(("groups",), lambda: readings.groups(self.data))
 
     def derivative(self, inputs: Array) -> Array:
         """Return d(outputs)/d(inputs) at one point; see :meth:`Model.derivative`. Raises BadTarget, NoDerivative."""
         (point,) = check_array(np.asarray(inputs, dtype=np.float64)[None], len(self.data.input_names), "inputs")
         out = np.empty((len(self.output_names), len(point)))
-        for group in readings.groups(self.data):
+        for group in self._groups:
             out[self.data.columns(group)] = self._conditional(self.input_names, group).derivative(point)
         return out
 
@@ -311,7 +320,7 @@ class Method(Model):
 
     def _outlook(self, names: Names) -> Callable[[Array], Array]:
         """Return the forward prediction of these outputs alone, smooth and fast enough to be searched along."""
-        groups = [group for group in readings.groups(self.data) if set(group) & set(names)]
+        groups = [group for group in self._groups if set(group) & set(names)]
         parts = [(group, self._conditional(self.input_names, group)) for group in groups]
         order = [[n for group, _ in parts for n in group].index(name) for name in names]
         return lambda rows: np.hstack([part.mean(rows) for _, part in parts])[:, order]
@@ -405,12 +414,27 @@ class Method(Model):
                 self._fits[given, wanted] = make()
             return self._fits[given, wanted]
 
+    def _once(self, key: tuple[object, ...], make: Callable[[], Kept]) -> Kept:
+        """Return what follows from the fit, made when it is first asked for."""
+        found: Kept | None = self._derived.get(key)
+        if found is None:
+            found = self._derived[key] = make()
+        return found
+
     def _residual_covariance(self, columns: list[int]) -> Array:
+        return self._once(("residuals", *columns), lambda: self._scattered(columns))
+
+    def _scattered(self, columns: list[int]) -> Array:
         if self._scatter is None:
             self._scatter = self.data.outputs - self.predict(self.data.inputs)
         rows = ~self.data.saturated[:, columns].any(axis=1)
         size = verdict.SMALL * np.ptp(self.data.outputs[:, columns], axis=0)
         return verdict.covariance(self._scatter[rows][:, columns], len(self.input_names) + 1, size)
+
+    @property
+    def _span(self) -> tuple[Array, Array]:
+        """Least and greatest inputs of the readings, in their own units."""
+        return self._once(("span",), lambda: (self.data.own_inputs.min(axis=0), self.data.own_inputs.max(axis=0)))
 
 
 def _asked(solution: Solution, target: Mapping[str, float]) -> Solution:

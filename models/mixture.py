@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 from gmr import GMM
+from scipy import linalg, special
 from scipy.special import logsumexp, softmax
 
-from retrolux.models import storage
-from retrolux.models.conditional import Conditional, Fit, summarise
+from retrolux.models import mixture_quantiles, storage
+from retrolux.models.conditional import TAIL, Conditional, Fit
 from retrolux.models.errors import ModelUnreadable
 from retrolux.models.model import Array, Posterior, Progress
+from retrolux.models.posterior import LEVEL
 
 _MOST = 6  # components tried
 _RESTARTS = 3
@@ -99,11 +102,8 @@ class MixtureGiven(Conditional):
 
     def mean(self, given: Array) -> Array:
         """Return the mixture's conditional mean for each row."""
-        m, joint = self.mixture, self._joint()
-        if not len(self.columns):
-            return np.tile(self._scaled(joint).to_mvn().mean, (len(given), 1))
-        standard = joint.predict(np.arange(len(self.columns)), self._standard(given))
-        return np.asarray(standard * m.unit[self.wanted] + m.centre[self.wanted])
+        weights, means = self._components(given)
+        return np.asarray(means[:, 0] if len(self._pieces.log) == 1 else (weights[:, :, None] * means).sum(axis=1))
 
     def derivative(self, given: Array) -> Array:
         """Return the derivative of the conditional mean at one point, shape (n_wanted, n_given).
@@ -123,13 +123,26 @@ class MixtureGiven(Conditional):
         whole = np.einsum("k,kij->ij", weights, slopes) + (weights[:, None] * means).T @ (score - weights @ score)
         return np.asarray(whole * m.unit[self.wanted][:, None] / m.unit[self.columns])
 
-    def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:
-        """Return exact moments, and quantiles of samples of the conditional mixture."""
-        mixtures = [self.at(row) for row in given]
-        drawn = summarise(np.array([sampled(m, samples, seed) for m in mixtures]))
-        whole = [m.to_mvn() for m in mixtures]
-        std = np.sqrt([np.diag(m.covariance) for m in whole])
-        return Posterior(np.array([m.mean for m in whole]), std, drawn.low, drawn.high, drawn.covariance)
+    def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:  # noqa: ARG002 - needs no draws
+        """Return exact moments, and the quantiles of each column's own mixture.
+
+        The ellipsoid of several components is set by points that fill each of them evenly, always the same ones.
+        """
+        weights, means = self._components(given)
+        pieces = self._pieces
+        if len(pieces.log) == 1:
+            alone = np.broadcast_to(pieces.covariances, (len(given), *pieces.covariances.shape[1:]))
+            half = special.ndtri(1 - TAIL) * pieces.std
+            mean = means[:, 0]
+            return Posterior(mean, np.broadcast_to(pieces.std[0], mean.shape), mean - half, mean + half, alone)
+        mean = (weights[:, :, None] * means).sum(axis=1)
+        away = means - mean[:, None]
+        covariance = np.einsum("rk,kij->rij", weights, pieces.covariances)
+        covariance += np.einsum("rk,rki,rkj->rij", weights, away, away)
+        std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
+        low, high = mixture_quantiles.quantile((TAIL, 1 - TAIL), weights, means, pieces.std)
+        share = mixture_quantiles.holding(LEVEL, weights, away, pieces.covariances, covariance)
+        return Posterior(mean, std, low, high, covariance * share[:, None, None])
 
     def draw(self, given: Array, *, seed: int) -> Array:
         """Return one sample for each row; rows that are alike are drawn together."""
@@ -142,25 +155,62 @@ class MixtureGiven(Conditional):
 
     def at(self, given: Array) -> GMM:
         """Return the conditional mixture for one row, shape (n_given,), in the wanted columns' own units."""
+        weights, means = self._components(given[None])
+        return GMM(len(weights[0]), weights[0], means[0], self._pieces.covariances)
+
+    @cached_property
+    def _pieces(self) -> "_Pieces":
+        """What does not depend on the values that are given."""
+        m, n = self.mixture, len(self.columns)
         joint = self._joint()
-        if not len(self.columns):
-            return self._scaled(joint)
-        return self._scaled(joint.condition(np.arange(len(self.columns)), self._standard(given[None])[0]))
+        inside = joint.covariances[:, :n, :n]
+        slopes = joint.covariances[:, n:, :n] @ np.array([linalg.pinvh(part) for part in inside])
+        left = joint.covariances[:, n:, n:] - slopes @ joint.covariances[:, :n, n:]
+        unit, rows = m.unit[self.wanted], m.n * m.priors
+        wider = rows / np.maximum(rows - n - 1, 1.0) * (1 + (n + 1) / np.maximum(rows, 1.0))
+        covariances = _positive(left) * wider[:, None, None] * np.outer(unit, unit)
+        log = np.log(np.maximum(m.priors, 1e-300)) - np.linalg.slogdet(inside)[1] / 2
+        roots = np.linalg.inv(np.linalg.cholesky(inside))
+        return _Pieces(log, joint.means[:, :n], roots, joint.means[:, n:], slopes, covariances)
+
+    def _components(self, given: Array) -> tuple[Array, Array]:
+        """Return weights and means of the components, shapes (n_rows, n_components) and (…, n_wanted)."""
+        m, pieces = self.mixture, self._pieces
+        left = self._standard(given)[:, None, :] - pieces.given
+        means = pieces.wanted + (pieces.slopes @ left[:, :, :, None])[:, :, :, 0]
+        if len(pieces.log) == 1:
+            weights = np.ones((len(given), 1))
+        else:
+            squared = ((pieces.roots @ left[:, :, :, None])[:, :, :, 0] ** 2).sum(axis=2)
+            weights = softmax(pieces.log - squared / 2, axis=1)
+        return weights, means * m.unit[self.wanted] + m.centre[self.wanted]
 
     def _joint(self) -> GMM:
         m, used = self.mixture, np.concatenate([self.columns, self.wanted])
         return GMM(len(m.priors), m.priors, m.means[:, used], m.covariances[:, used][:, :, used])
 
-    def _scaled(self, conditional: GMM) -> GMM:
-        m, unit = self.mixture, self.mixture.unit[self.wanted]
-        rows, lost = m.n * m.priors, len(self.columns) + 1
-        wider = rows / np.maximum(rows - lost, 1.0) * (1 + lost / np.maximum(rows, 1.0))
-        covariances = _positive(conditional.covariances) * wider[:, None, None] * np.outer(unit, unit)
-        means = conditional.means * unit + m.centre[self.wanted]
-        return GMM(len(rows), conditional.priors, means, covariances)
-
     def _standard(self, given: Array) -> Array:
         return np.asarray((given - self.mixture.centre[self.columns]) / self.mixture.unit[self.columns])
+
+
+@dataclass(frozen=True, eq=False)
+class _Pieces:
+    """Of each component: log weight and volume, means, the given columns' whitening, slopes and what is left.
+
+    Covariances are in the wanted columns' own units, all else in the mixture's.
+    """
+
+    log: Array
+    given: Array
+    roots: Array
+    wanted: Array
+    slopes: Array
+    covariances: Array
+
+    @cached_property
+    def std(self) -> Array:
+        """Standard deviations, shape (n_components, n_wanted)."""
+        return np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
 
 
 def _positive(covariances: Array) -> Array:

@@ -25,8 +25,9 @@ def density(mixture: Mixture, columns: list[int], rows: Array) -> Ranked:
         The readings, in these columns.
     """
     kept = compared(rows)
+    components = _components(mixture, columns)
     standard = (kept - mixture.centre[columns]) / mixture.unit[columns]
-    logs, squared = _parts(mixture, columns, standard)
+    logs, squared = _parts(components, standard)
     share = np.exp(logs - logsumexp(logs, axis=1, keepdims=True))
     held = np.maximum(mixture.n * mixture.priors, 1.0)
     w = np.minimum(share / held, 0.5)
@@ -34,20 +35,30 @@ def density(mixture: Mixture, columns: list[int], rows: Array) -> Ranked:
     less = np.log1p(-w) * (1 + len(columns) / 2) - np.log(left) / 2  # fewer readings, and a smaller volume
     without = logs + squared / 2 - squared / (1 - w) / left / 2 + less
 
-    def score(target: Array) -> float:
-        at = (target - mixture.centre[columns]) / mixture.unit[columns]
-        return float(-logsumexp(_parts(mixture, columns, at[None])[0]))
+    def score(targets: Array) -> Array:
+        at = (targets - mixture.centre[columns]) / mixture.unit[columns]
+        logs, _ = _parts(components, at.reshape(-1, len(columns)))
+        found = -logs[:, 0] if logs.shape[1] == 1 else -logsumexp(logs, axis=1)
+        return np.asarray(found.reshape(at.shape[:-1]))
 
     return Ranked(score, -logsumexp(without, axis=1))
 
 
-def _parts(mixture: Mixture, columns: list[int], rows: Array) -> tuple[Array, Array]:
-    """Return each component's log density with its weight, and squared distances, shape (n_rows, n_components)."""
-    logs, squared = [], []
+Component = tuple[Array, Array, float]
+"""Mean, the inverse of the covariance's root, and the logarithm of weight and volume."""
+
+
+def _components(mixture: Mixture, columns: list[int]) -> list[Component]:
+    found = []
     for prior, mean, whole in zip(mixture.priors, mixture.means, mixture.covariances, strict=True):
         part = whole[np.ix_(columns, columns)]
         root = np.linalg.cholesky(part + _RIDGE * np.diag(np.diag(part)))
-        white = np.linalg.solve(root, (rows - mean[columns]).T)
-        squared.append((white**2).sum(axis=0))
-        logs.append(np.log(prior + 1e-300) - squared[-1] / 2 - np.log(np.diag(root)).sum())
-    return np.array(logs).T, np.array(squared).T
+        level = float(np.log(prior + 1e-300) - np.log(np.diag(root)).sum())
+        found.append((mean[columns], np.linalg.inv(root), level))
+    return found
+
+
+def _parts(components: list[Component], rows: Array) -> tuple[Array, Array]:
+    """Return each component's log density with its weight, and squared distances, shape (n_rows, n_components)."""
+    squared = np.column_stack([(((rows - mean) @ back.T) ** 2).sum(axis=1) for mean, back, _ in components])
+    return np.array([level for *_, level in components]) - squared / 2, squared

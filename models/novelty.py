@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -16,7 +17,7 @@ _TAIL = 0.9  # quantile of the scores beyond which their tail is taken for expon
 _RIDGE = 1e-9
 _FARTHEST = 300.0  # of a tail, in its own units: still a number
 
-Score = Callable[[Array], float]
+Score = Callable[[Array], Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class Ranked:
     Attributes
     ----------
     score : callable
-        Of a target, shape (n_columns,); larger is less like the readings.
+        Of targets, shape (…, n_columns); larger is less like the readings.
     left_out : ndarray, shape (n_rows,)
     """
 
@@ -35,11 +36,20 @@ class Ranked:
 
     def p(self, values: Array) -> Array:
         """Return how often a score as large occurs, for each value: its rank; beyond them all, by the scores' tail."""
-        ordered = np.sort(self.left_out)
-        rank = (1 + len(ordered) - np.searchsorted(ordered, values)) / (len(ordered) + 1)
-        above = ordered[ordered >= np.quantile(ordered, _TAIL)]
-        scale = max(float((above - above[0]).mean()), 1e-9 * max(abs(ordered[-1]), 1.0))
-        return np.asarray(rank * np.exp(-np.clip((values - ordered[-1]) / scale, 0.0, _FARTHEST)))
+        n = len(self._ordered)
+        rank = (1 + n - self._ordered.searchsorted(values)) / (n + 1)
+        beyond = (values - self._ordered[-1]) / self._tail
+        return np.asarray(rank * np.exp(-np.minimum(np.maximum(beyond, 0.0), _FARTHEST)))
+
+    @cached_property
+    def _ordered(self) -> Array:
+        return np.sort(self.left_out)
+
+    @cached_property
+    def _tail(self) -> float:
+        """By how much scores in the tail exceed its beginning, in the mean."""
+        above = self._ordered[self._ordered >= np.quantile(self._ordered, _TAIL)]
+        return max(float((above - above[0]).mean()), 1e-9 * max(abs(float(self._ordered[-1])), 1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +78,11 @@ class Novelty:
         first, second = (one.p(one.left_out) for one in scores)
         return cls(*scores, np.sort(np.minimum(first, second)))
 
-    def p(self, target: Array) -> float:
-        """Return how often readings are as unlike the others as a target, shape (n_columns,)."""
-        smaller = min(float(one.p(np.array([one.score(target)]))[0]) for one in (self.likely, self.lonely))
-        n = len(self.smaller)
-        rank = (1 + np.searchsorted(self.smaller, smaller, side="right")) / (n + 1)
-        return float(rank * min(smaller / self.smaller[0], 1.0))
+    def p(self, targets: Array) -> Array:
+        """Return how often readings are as unlike the others as targets are, shape (…), for (…, n_columns)."""
+        smaller = np.minimum(*(one.p(one.score(targets)) for one in (self.likely, self.lonely)))
+        rank = (1 + self.smaller.searchsorted(smaller, side="right")) / (len(self.smaller) + 1)
+        return np.asarray(rank * np.minimum(smaller / self.smaller[0], 1.0))
 
 
 def compared(rows: Array) -> Array:
@@ -91,9 +100,9 @@ def mahalanobis(rows: Array) -> Ranked:
     shrunk = np.maximum(1 - n * inside / max(n - 1, 1) ** 2, 1e-6)
     left_out = inside * (n / max(n - 1, 1)) ** 2 * max(n - 2, 1) / max(n - 1, 1) / shrunk
 
-    def score(target: Array) -> float:
-        away = (target - centre) / unit
-        return float(away @ inverse @ away)
+    def score(targets: Array) -> Array:
+        away = (targets - centre) / unit
+        return np.asarray(((away @ inverse) * away).sum(axis=-1))
 
     return Ranked(score, left_out)
 
@@ -102,9 +111,11 @@ def _lonely(rows: Array) -> Ranked:
     unit = _unit(rows)
     tree, k = KDTree(rows / unit), max(min(_NEIGHBOUR, len(rows) - 1), 1)
     left_out = tree.query(rows / unit, k=[k + 1])[0][:, 0]  # the nearest is the reading itself
-    return Ranked(
-        lambda target: float(tree.query(target / unit, k=[k])[0][0]), np.where(np.isfinite(left_out), left_out, 0.0)
-    )
+
+    def score(targets: Array) -> Array:
+        return np.asarray(tree.query(targets / unit, k=[k])[0][..., 0])
+
+    return Ranked(score, np.where(np.isfinite(left_out), left_out, 0.0))
 
 
 def _unit(rows: Array) -> Array:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+
+from retrolux.models import quantiles
 
 Array = NDArray[np.float64]
 Progress = Callable[[float], None]
@@ -45,7 +46,7 @@ class Posterior:
     @property
     def ellipsoids(self) -> Array:
         """Matrices E, shape (n_targets, n_inputs, n_inputs): 90 % lie where ``(x − mean)ᵀ E⁻¹ (x − mean) ≤ 1``."""
-        return np.asarray(self.together * stats.chi2.ppf(LEVEL, self.std.shape[1]))
+        return np.asarray(self.together * quantiles.chi2(LEVEL, self.std.shape[1]))
 
     def scaled(self, factor: Array) -> "Posterior":
         """Return the posterior with its spread about the mean multiplied.

@@ -4,9 +4,8 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 import numpy as np
-from scipy import stats
 
-from retrolux.models import storage
+from retrolux.models import quantiles, storage
 from retrolux.models.conditional import TAIL, Conditional, Fit
 from retrolux.models.errors import ModelUnreadable
 from retrolux.models.model import Array, Posterior
@@ -95,8 +94,8 @@ def student(mean: Array, matrix: Array, dof: float) -> Posterior:
     """
     n = mean.shape[1]
     scale = np.sqrt(np.diagonal(matrix, axis1=1, axis2=2))
-    half = stats.t.ppf(1 - TAIL, dof) * scale
-    wider = n * stats.f.ppf(LEVEL, n, dof) / stats.chi2.ppf(LEVEL, n)
+    half = quantiles.student(1 - TAIL, dof) * scale
+    wider = n * quantiles.fisher(LEVEL, n, dof) / quantiles.chi2(LEVEL, n)
     return Posterior(mean, scale * np.sqrt(dof / max(dof - 2, 1)), mean - half, mean + half, matrix * wider)
 
 

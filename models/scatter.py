@@ -49,8 +49,19 @@ class Scatter:
 
     def covariance(self, inputs: Array, gains: Array) -> Array:
         """Return the covariance of readings of these inputs, shape (n_rows, n_outputs, n_outputs)."""
-        causes, variances = self.causes(inputs, gains)
-        return np.asarray(np.diag(self.floor) + (causes * variances[:, None, :]) @ causes.transpose(0, 2, 1))
+        pulsed = self.pulses * ((inputs > 0) & (inputs < 1))
+        light = inputs @ gains.T
+        by_pulses = (gains * pulsed[:, None, :]) @ gains.T
+        return np.asarray(self._alone + self._shared * by_pulses + self.supply * light[:, :, None] * light[:, None, :])
+
+    @cached_property
+    def _alone(self) -> Array:
+        return np.diag(self.floor)
+
+    @cached_property
+    def _shared(self) -> Array:
+        """In how many passes two outputs are read together, shape (n_outputs, n_outputs)."""
+        return np.asarray(self.passes.T @ self.passes)
 
     def causes(self, inputs: Array, gains: Array) -> tuple[Array, Array]:
         """Return what outputs have in common.

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from scipy import stats
+from numpy.typing import NDArray
 
+from retrolux.models import quantiles
 from retrolux.models.attainable import Attainable
 from retrolux.models.exposure import CEILING
 from retrolux.models.novelty import UNUSUAL
@@ -74,26 +75,35 @@ def gives(asked: Array, reached: Array, scatter: Array, size: Array) -> bool:
     return close or bool(distance(reached[None], asked, scatter)[0] <= _bound(len(asked)))
 
 
-def strangeness(inputs: dict[str, float], seen: Array, novelty: float) -> list[str]:
+def strangeness(inputs: dict[str, float], span: tuple[Array, Array], novelty: float) -> list[str]:
     """Return, in words, what sets an answer apart from the readings; nothing when it lies among them.
 
     Parameters
     ----------
-    inputs, seen : mapping, and ndarray of shape (n_rows, n_inputs)
-        The answer's and the readings' inputs, in their own units.
+    inputs : mapping of str to float
+        The answer's, in their own units.
+    span : tuple of ndarray, each of shape (n_inputs,)
+        Least and greatest inputs of the readings, in the same.
     novelty : float
         The target's p-value among the readings.
     """
-    low, high = seen.min(axis=0), seen.max(axis=0)
-    slack = 0.02 * (high - low)
+    beyond = outside(np.array(list(inputs.values())), span)
+    low, high = span
     words = [
         f"{name} = {value:.3g} lies outside the readings, {low[i]:.3g} … {high[i]:.3g}."
         for i, (name, value) in enumerate(inputs.items())
-        if not low[i] - slack[i] <= value <= high[i] + slack[i]
+        if beyond[i]
     ]
     if novelty < UNUSUAL:
         words.append(f"The target is unlike the readings (p = {_probability(novelty)}): few or none are near it.")
     return words
+
+
+def outside(inputs: Array, span: tuple[Array, Array]) -> NDArray[np.bool_]:
+    """Return which inputs, shape (…, n_inputs), lie outside the readings' span, and a little more."""
+    low, high = span
+    slack = 0.02 * (high - low)
+    return np.asarray((inputs < low - slack) | (inputs > high + slack))
 
 
 def remarks(inputs: dict[str, float], std: Array, predicted: dict[str, float], scale: Scale) -> list[str]:
@@ -139,4 +149,4 @@ def _probability(p: float) -> str:
 
 
 def _bound(columns: int) -> float:
-    return float(stats.chi2.ppf(_CONFIDENCE, columns))
+    return quantiles.chi2(_CONFIDENCE, columns)
