@@ -83,12 +83,15 @@ class StateSpace(Fit):
 
     def now(self, data: Dataset, when: float) -> Ambient:
         """Return the ambient light at a time, from the readings before it of the same sitting."""
+        return self.told(data, when).at(when)
+
+    def told(self, data: Dataset, when: float) -> "Told":
+        """Return what the readings before a time tell of the ambient light, which holds until there are others."""
         rows = _sitting(data.select(self.names), when)
         if rows is None or rows.times is None:
-            return self.ever()
+            return Told(self.names, self.walk, self.walk.mean, self.walk.covariance, None)
         track = self.follow(rows)
-        mean, covariance = self.walk.later(track.mean[-1], track.covariance[-1], when - float(rows.times[-1]))
-        return Ambient(self.names, mean, covariance)
+        return Told(self.names, self.walk, track.mean[-1], track.covariance[-1], float(rows.times[-1]))
 
     def follow(self, data: Dataset) -> Track:
         """Return the ambient light before and after each reading, as it was known then; rows in the order of time."""
@@ -137,6 +140,33 @@ class StateSpace(Fit):
         noise = self.scatter.covariance(rows.inputs, self.response.gains)
         values, bounds = np.where(rows.saturated, np.nan, rest), np.where(rows.saturated, rest, np.nan)
         return Observed(values, noise, bounds, waits(rows))
+
+
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What readings told of the ambient light, and when the last of them was made.
+
+    Attributes
+    ----------
+    names : tuple of str
+    walk : Walk
+    mean, covariance : ndarray, shapes (n_outputs,) and (n_outputs, n_outputs)
+        Just after it.
+    time : float, optional
+        Seconds since the epoch; None where the sitting has no readings yet, and the ambient light is as it ever was.
+    """
+
+    names: tuple[str, ...]
+    walk: Walk
+    mean: Array
+    covariance: Array
+    time: float | None
+
+    def at(self, when: float) -> Ambient:
+        """Return the ambient light at a time, until the next reading."""
+        if self.time is None:
+            return Ambient(self.names, self.mean, self.covariance)
+        return Ambient(self.names, *self.walk.later(self.mean, self.covariance, when - self.time))
 
 
 def in_order(data: Dataset) -> Dataset:

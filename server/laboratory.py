@@ -13,7 +13,7 @@ from retrolux.device.automatic import Automatic
 from retrolux.device.errors import InstrumentClosed
 from retrolux.device.factory import open_instrument
 from retrolux.device.instrument import Instrument
-from retrolux.device.log import MeasurementLog, latest_records
+from retrolux.device.log import MeasurementLog
 from retrolux.device.measurement import REFERENCE, Exposure, Measurement
 from retrolux.device.recording import Recorder
 from retrolux.device.settings import InstrumentSettings
@@ -28,9 +28,10 @@ from retrolux.server.calibrations import Calibrations
 from retrolux.server.config import Config
 from retrolux.server.errors import BadArgument, MixedDevices
 from retrolux.server.journal import Journal
+from retrolux.server.latest import Latest
 from retrolux.server.readings import load_dataset, mean_counts
 from retrolux.server.store import ModelStore
-from retrolux.server.surroundings import LATEST, Surroundings, ambient_now
+from retrolux.server.surroundings import Surroundings
 from retrolux.server.tables import Columns, load_table, refuse_table
 
 _logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Laboratory:
         self.store = ModelStore(models or config.state / "models")
         self.journal = Journal(config.state / "journal.jsonl")
         self.calibrations = Calibrations(config.state / "calibration.json")
-        self._surroundings = Surroundings()
+        self._surroundings, self._latest = Surroundings(), Latest()
         self._recorder: Recorder | None = None
         self._opening = threading.Lock()
         self._closed = False
@@ -260,9 +261,7 @@ class Laboratory:
         return self._ambient(model, self.log_path)
 
     def _ambient(self, model: Model, log: Path) -> Ambient | None:
-        records = latest_records(log, LATEST)
-        here = str(records[-1].get("device", "")) if records else ""
-        return ambient_now(model, records, self._now(), only=here, gain_ratios=self.gain_ratios)
+        return self._latest.ambient(model, log, self._now(), self.gain_ratios)
 
     def _now(self) -> float:
         """Return the instrument's time where it is open: a simulated one's has its own."""

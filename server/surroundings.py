@@ -9,12 +9,15 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData, NotFitted, UnknownColumn
 from retrolux.models.model import Model
 from retrolux.models.sittings import PAUSE
-from retrolux.models.state_space import StateSpace
+from retrolux.models.state_space import StateSpace, Told
 from retrolux.server.errors import MixedDevices
 from retrolux.server.readings import GainRatios, to_dataset
 
 FEWEST = 20
 """Readings from which response, ambient light and noise can be told apart."""
+
+AFTER = 1e-3
+"""Seconds by which a dark frame is taken to follow its reading."""
 
 LATEST = 50
 """Readings of the log that tell the ambient light of now."""
@@ -46,7 +49,7 @@ def _dark_frame(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     if not record.get("dark"):
         return []
     night = [0.0] * len(record["in"])
-    own = {"in": night, "duty": night, "out": record["dark"], "saturated": [], "time": record["time"] + 1e-3}
+    own = {"in": night, "duty": night, "out": record["dark"], "saturated": [], "time": record["time"] + AFTER}
     return [{**record, **own}]
 
 
@@ -66,11 +69,23 @@ def ambient_now(
     only : str
         The instrument whose readings count.
     """
-    recent = [r for r in records if isinstance(r.get("time"), int | float) and abs(when - r["time"]) < PAUSE]
+    found = told(model, [r for r in records if recent(r, when)], when, only=only, gain_ratios=gain_ratios)
+    return None if found is None else found.at(when)
+
+
+def recent(record: Mapping[str, Any], when: float) -> bool:
+    """Return whether a record is of about this time."""
+    return isinstance(record.get("time"), int | float) and abs(when - record["time"]) < PAUSE
+
+
+def told(
+    model: Model, records: Sequence[Mapping[str, Any]], when: float, *, only: str, gain_ratios: GainRatios
+) -> Told | None:
+    """Return what recent readings tell of the ambient light; None where they tell nothing. See :func:`ambient_now`."""
     try:
-        data, _ = to_dataset(with_dark_frames(recent), source="the log", only=only, gain_ratios=gain_ratios)
+        data, _ = to_dataset(with_dark_frames(records), source="the log", only=only, gain_ratios=gain_ratios)
         world = model.world
         names = [name for name in world.names if name in data.output_names]
-        return None if len(names) < len(world.names) else world.now(data, when)
+        return None if len(names) < len(world.names) else world.told(data, when)
     except (BadData, NotFitted, UnknownColumn, MixedDevices):
         return None  # nothing is known, which is an answer
