@@ -22,6 +22,7 @@ from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.regression import root
 from retrolux.models.setting import Setting
 from retrolux.models.solution import Solution
+from retrolux.models.solutions import Solutions
 from retrolux.models.state_space import StateSpace, waits
 from retrolux.models.targets import check_array, check_names
 
@@ -90,6 +91,19 @@ class BayesModel(Method):
         there = ambient.of(self.output_names)
         solution = self._under(there).invert(target, samples=samples, seed=seed)
         return replace(solution, ambient=dict(zip(there.names, there.mean.tolist(), strict=True)))
+
+    def invert_many(
+        self,
+        names: Sequence[str],
+        targets: Array,
+        *,
+        samples: int = 500,
+        seed: int = 0,
+        ambient: Ambient | None = None,
+    ) -> Solutions:
+        """Return inputs for many targets; see :meth:`Model.invert_many`."""
+        asked = self if ambient is None else self._under(ambient.of(self.output_names))
+        return super(BayesModel, asked).invert_many(names, targets, samples=samples, seed=seed)
 
     def sensitivity(self, solution: Solution, *, ambient: Ambient | None = None) -> Sensitivity:
         """Return how an answer moves with its target; see :meth:`Model.sensitivity`."""

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from retrolux.models import answering, least_squares, readings
+from retrolux.models import answering, least_squares, many, readings
 from retrolux.models.conditional import Conditional, Fit, Resampled
 from retrolux.models.method import Method, Names
 from retrolux.models.model import Array, Posterior, Progress
@@ -10,6 +10,7 @@ from retrolux.models.regression import Regression
 from retrolux.models.setting import Setting
 from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
+from retrolux.models.solutions import Solutions
 
 
 class LinearModel(Method):
@@ -48,6 +49,16 @@ class LinearModel(Method):
         """Return inputs that give the target, or come nearest to it in counts."""
         posterior = self._programme(names).solve(values[None], wish=True)
         return answering.answered(Wish(self, names, values), posterior, samples, seed, setting)
+
+    def _invert_many(
+        self,
+        names: Names,
+        rows: Array,
+        samples: int,  # noqa: ARG002 - no draws
+        seed: int,  # noqa: ARG002
+        setting: Setting | None,
+    ) -> Solutions:
+        return many.answered(self, names, rows, self._programme(names).solve(rows, wish=True), setting)
 
     def _possible(self, names: Names, values: Array, samples: int, seed: int) -> Array:
         line = self._line(self.input_names, names)

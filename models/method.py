@@ -15,6 +15,7 @@ from retrolux.models import (
     branches,
     derivatives,
     honesty,
+    many,
     packing,
     readings,
     reweighting,
@@ -35,8 +36,9 @@ from retrolux.models.scale import Scale
 from retrolux.models.setting import Setting
 from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
+from retrolux.models.solutions import Solutions
 from retrolux.models.state_space import StateSpace
-from retrolux.models.targets import check_array, check_names, check_target
+from retrolux.models.targets import check_array, check_names, check_target, check_targets
 
 Names = tuple[str, ...]
 Kept = TypeVar("Kept")
@@ -284,6 +286,29 @@ class Method(Model):
         setting = Setting(there, self._shifts, self.world)
         found = self.light._invert(names, values - there.of(names).mean, samples, seed, setting)
         return _asked(found, dict(zip(names, values.tolist(), strict=True)))
+
+    def invert_many(
+        self,
+        names: Sequence[str],
+        targets: Array,
+        *,
+        samples: int = 500,
+        seed: int = 0,
+        ambient: Ambient | None = None,
+    ) -> Solutions:
+        """Return inputs for many targets; see :meth:`Model.invert_many`. Raises BadTarget, UnknownColumn, BadData."""
+        asked = self if ambient is None else self.light
+        ordered = asked._ordered(names)
+        rows = check_targets(names, targets)[:, [list(names).index(name) for name in ordered]]
+        if ambient is None:
+            return self._invert_many(ordered, rows, samples, seed, None)
+        there = ambient.of(asked.output_names)
+        setting = Setting(there, self._shifts, self.world)
+        found = asked._invert_many(ordered, rows - there.of(ordered).mean, samples, seed, setting)
+        return replace(found, targets=rows)
+
+    def _invert_many(self, names: Names, rows: Array, samples: int, seed: int, setting: Setting | None) -> Solutions:
+        return many.answered(self, names, rows, self._recover(names, rows, samples, seed), setting)
 
     def _invert(self, names: Names, values: Array, samples: int, seed: int, setting: Setting | None) -> Solution:
         posterior = self._recover(names, values[None], samples, seed)

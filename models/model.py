@@ -11,6 +11,7 @@ from retrolux.models.derivatives import Sensitivity
 from retrolux.models.posterior import Array, Posterior, Progress
 from retrolux.models.scale import Scale
 from retrolux.models.solution import Solution
+from retrolux.models.solutions import Solutions
 
 if TYPE_CHECKING:
     from retrolux.models.state_space import StateSpace
@@ -88,6 +89,37 @@ class Model(ABC):
         BadTarget, UnknownColumn
         NotFitted
             When ambient light is given to a model that did not learn the light alone.
+        """
+
+    @abstractmethod
+    def invert_many(
+        self,
+        names: Sequence[str],
+        targets: Array,
+        *,
+        samples: int = 500,
+        seed: int = 0,
+        ambient: Ambient | None = None,
+    ) -> Solutions:
+        """Return inputs that give many targets of the same outputs, in one call.
+
+        The same numbers as :meth:`invert` gives one by one, but by the method's own answer alone: further ones are not
+        looked for, nor what stands in the way of a target that cannot be met.
+
+        Parameters
+        ----------
+        names : sequence of str
+            Of the outputs, in any order.
+        targets : ndarray, shape (n_targets, len(names))
+            Counts at the reference exposure.
+        ambient : Ambient, optional
+            The same for all; see :meth:`invert`.
+
+        Raises
+        ------
+        BadTarget
+            When there is no target, or a row holds what is no finite number; the row is named, counted from 1.
+        UnknownColumn, NotFitted
         """
 
     @abstractmethod

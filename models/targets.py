@@ -68,6 +68,27 @@ def check_array(values: Array, n_columns: int, what: str) -> Array:
     return array
 
 
+def check_targets(names: Sequence[str], values: Array) -> Array:
+    """Return many targets as float64 of shape (n_targets, len(names)).
+
+    Raises
+    ------
+    BadTarget
+        When there is none, or a number is not finite, or beyond anything that could be meant; its row is named.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or array.shape[1] != len(names) or not len(array):
+        raise BadTarget(f"targets have shape {array.shape}.", f"Give one row each, of {len(names)} columns.")
+    wrong = ~(np.abs(array) <= LARGEST)
+    if wrong.any():
+        row, i = np.argwhere(wrong)[0]
+        raise BadTarget(
+            f"Target {row + 1}: {names[i]} is {array[row, i]:g}, which is no number that could be meant.",
+            "Give counts, such as 16384, in every row.",
+        )
+    return array
+
+
 def _finite(name: str, value: object) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
         raise BadTarget(f"{name} is {value!r}, which is no number.", "Give counts, such as 16384.")

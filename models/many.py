@@ -1,0 +1,68 @@
+"""Many targets answered in one call, by each method's own answer."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from retrolux.models import answering, branches, verdict
+from retrolux.models.novelty import UNUSUAL
+from retrolux.models.posterior import Array, Posterior
+from retrolux.models.settling import Wish
+from retrolux.models.solutions import Cells, Solutions
+
+if TYPE_CHECKING:
+    from retrolux.models.method import Method
+    from retrolux.models.setting import Setting
+
+Names = tuple[str, ...]
+
+
+def answered(method: "Method", names: Names, rows: Array, posterior: Posterior, setting: "Setting | None") -> Solutions:
+    """Return a method's own answers with all that is to be said of them in numbers; see :func:`answering.told`.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n_targets, len(names))
+        Targets, net of ambient light where the setting knows it.
+    posterior : Posterior
+        The method's own answers.
+    """
+    own = posterior.scaled(method._honesty(names))
+    found = setting.widened(own, names) if setting else own
+    columns, scale = method.data.columns(names), method.scale
+    offset = setting.ambient.mean if setting else np.zeros(len(method.output_names))
+    net, asked = method.predict(found.mean), rows + offset[columns]
+    reach = method.judge.rows(method, names, asked, found.mean, setting)
+    novelty = method.judge.novelty(method, names, rows)
+    inputs = scale.own(found.mean)
+    return Solutions(
+        model=method.method,
+        names=names,
+        input_names=method.input_names,
+        output_names=method.output_names,
+        targets=asked,
+        inputs=inputs,
+        std=found.std * scale.width,
+        low=scale.own(found.low),
+        high=scale.own(found.high),
+        ellipsoid90=found.ellipsoids * scale.width * np.broadcast_to(scale.width, inputs.shape[1:])[:, None],
+        predicted=net + offset,
+        feasible=reach.met,
+        in_domain=~verdict.outside(inputs, method._span).any(axis=1) & (novelty >= UNUSUAL),
+        score=np.sqrt(reach.squared),
+        p=reach.p,
+        novelty_p=novelty,
+        several=_several(method, names, rows, posterior),
+    )
+
+
+def _several(method: "Method", names: Names, rows: Array, posterior: Posterior) -> Cells:
+    """Return for which targets :func:`answering.answered` looks for several answers."""
+    widest = posterior.std.max(axis=1)
+    wide = widest > branches.WIDE
+    if wide.any() and answering.unexplained(Wish(method, names, rows[0])):
+        wide[:] = False
+    if not method._bends(names):
+        return np.asarray(wide)
+    missed = np.abs((method.predict(posterior.mean)[:, method.data.columns(names)] - rows) / method.noise(names))
+    return np.asarray(wide | ((widest > branches.NARROW) & (missed.max(axis=1) > branches.MISSED)))
