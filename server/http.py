@@ -15,7 +15,7 @@ from retrolux.device.automatic import AUTO, Automatic
 from retrolux.device.log import read_records
 from retrolux.device.measurement import Exposure
 from retrolux.models import registry
-from retrolux.server import claude_light, problems, schemas
+from retrolux.server import claude_light, many, problems, schemas
 from retrolux.server.answers import path, predict, refuse_of_a_table, sample
 from retrolux.server.errors import BadArgument, BadRequest, NotJson
 from retrolux.server.fitting import fit_and_save, method_options
@@ -25,7 +25,7 @@ from retrolux.server.openapi import Operation, describe
 from retrolux.server.shots import Aim, take_aim
 
 Body = TypeVar("Body", bound=BaseModel)
-LARGEST_BODY = 1_000_000  # bytes; the largest honest request is a few hundred
+LARGEST_BODY = 1_000_000  # bytes; ten thousand targets of three channels are half as many
 
 _DUTIES = tuple(
     {"name": n, "in": "query", "schema": {"type": "number"}, "description": "duty, clamped to [0, 1]; 0 if missing"}
@@ -42,6 +42,7 @@ OPERATIONS = (
     Operation("GET", "/api", "Measure, as Claude-Light does", schemas.ClaudeLightReading, query=_DUTIES),
     Operation("POST", "/v1/measure", "Measure and log", schemas.Reading, schemas.MeasureRequest),
     Operation("POST", "/v1/invert", "Which inputs give this?", schemas.SolutionAnswer, schemas.InvertRequest),
+    Operation("POST", "/v1/invert/many", "Many targets at once", schemas.ManyAnswer, schemas.ManyRequest),
     Operation(
         "POST", "/v1/aim", "Meet a target on the instrument, as a job", schemas.Job, schemas.AimRequest, status=202
     ),
@@ -105,6 +106,15 @@ class Front:
         document = solution.to_json()
         document["warnings"] += self.laboratory.strangers(asked.model)
         return _answer(document | told | played)
+
+    def many(self) -> Response:
+        """Answer ``POST /v1/invert/many``."""
+        asked = _body(schemas.ManyRequest)
+        targets = many.rectangular(asked.names, asked.targets)
+        with self._asking[asked.model]:
+            model = self.laboratory.model(asked.model)
+            found = self.laboratory.invert_many(model, asked.names, targets, net=asked.net, samples=asked.samples)
+        return _answer(many.document(found) | {"warnings": self.laboratory.strangers(asked.model)})
 
     def aim(self) -> Response:
         """Answer ``POST /v1/aim`` with a job, whose result is the answer; without a fitted model at once an error."""

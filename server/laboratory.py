@@ -23,7 +23,9 @@ from retrolux.models import registry
 from retrolux.models.ambient import Ambient
 from retrolux.models.dataset import Dataset
 from retrolux.models.model import Model, Progress
+from retrolux.models.posterior import Array
 from retrolux.models.solution import Solution
+from retrolux.models.solutions import Solutions
 from retrolux.server.calibrations import Calibrations
 from retrolux.server.config import Config
 from retrolux.server.errors import BadArgument, MixedDevices
@@ -237,6 +239,24 @@ class Laboratory:
             When a net target is asked of a model whose readings did not tell the light from the ambient light.
         """
         return model.invert(target, samples=samples, seed=seed, ambient=self._ambient_of(model, net=net, log=log))
+
+    def invert_many(  # noqa: PLR0913 - what a question has
+        self,
+        model: Model,
+        names: Sequence[str],
+        targets: Array,
+        *,
+        net: bool = False,
+        log: Path | None = None,
+        samples: int = 500,
+        seed: int = 0,
+    ) -> Solutions:
+        """Return the inputs that give many targets, shape (n_targets, len(names)), all in the light of now.
+
+        See :meth:`invert`, and :meth:`Model.invert_many` for what is not told of many.
+        """
+        ambient = self._ambient_of(model, net=net, log=log)
+        return model.invert_many(names, targets, samples=samples, seed=seed, ambient=ambient)
 
     def sensitivity(
         self, model: Model, solution: Solution, *, net: bool = False, log: Path | None = None

@@ -93,6 +93,36 @@ class InvertRequest(Request):
     playbacks: int = Field(0, ge=0, le=1000, description="times the answer is played back on the instrument")
 
 
+class ManyRequest(Request):
+    """Which inputs give each of these targets? They name the same channels."""
+
+    names: list[str] = Field(min_length=1, examples=[["445nm", "515nm", "630nm"]])
+    targets: list[list[Count]] = Field(min_length=1, description="a row a target, a number a name")
+    model: Method = "gmm"
+    samples: int = Field(500, ge=2, le=100_000)
+    net: bool = Field(False, description="the targets are of the light alone, without the ambient light")
+
+
+class ManyAnswer(Answer):
+    """Inputs that should give each target: a row a target, in their order; further solutions are not looked for."""
+
+    model: Method
+    names: list[str] = Field(description="the targets' channels, in the model's order")
+    input_names: list[str]
+    output_names: list[str]
+    inputs: list[list[float]]
+    std: list[list[float]]
+    interval90: list[list[tuple[float, float]]]
+    predicted: list[list[float]]
+    feasible: list[bool]
+    in_domain: list[bool]
+    score: list[float] = Field(description="distance to what can be met, in units of a reading's scatter")
+    p: list[float] = Field(description="how often a reading of the nearest inputs would be as far away")
+    novelty_p: list[float]
+    several: list[bool] = Field(description="where a question of its own may find several answers: /v1/invert")
+    warnings: list[str]
+
+
 class AimRequest(Request):
     """Meet this target on the instrument: invert, measure, correct, a few times."""
 

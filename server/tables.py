@@ -1,6 +1,7 @@
 """Tables with named columns, CSV or JSON Lines: any instrument's readings, as arrays."""
 
 import csv
+import json
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,6 +76,40 @@ def load_table(path: Path, columns: Columns) -> Dataset:
     _refuse_bounds(path, columns.inputs, bounds[:, :n])
     scale = _scale(numbers[:, :n], columns)
     return Dataset.between(scale, numbers[:, :n], columns.inputs, numbers[:, n:], outputs, bounds[:, n:])
+
+
+def load_targets(path: Path) -> tuple[tuple[str, ...], np.ndarray]:
+    """Return a table's columns, all of them outputs, and its rows, a target each, shape (n_targets, n_columns).
+
+    Raises
+    ------
+    LogUnreadable
+        When the file cannot be read, or a row does not have a number in every column of the first; the line is named.
+    """
+    names: tuple[str, ...] = ()
+    found = []
+    for line, cells in _rows(path):
+        names = names or tuple(cells)
+        pairs = [_number(path, line, name, cells.get(name)) for name in names]
+        if len(cells) != len(names) or any(value is None or bound for value, bound in pairs):
+            raise LogUnreadable(
+                f"{path}, line {line}: a target is a number for each of {', '.join(names)}, and nothing else.",
+                "Correct or remove that line; ask targets of other columns from a file of their own.",
+            )
+        found.append([value for value, _ in pairs])
+    if not found:
+        raise LogUnreadable(f"{path} has no rows.", "Give a table with a line of names and a line for each target.")
+    return names, np.array(found, dtype=np.float64)
+
+
+def holds_readings(path: Path) -> bool:
+    """Return whether a file begins with a reading of the log's form, whose counts have exposures."""
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = json.loads(file.readline())
+    except (OSError, ValueError):
+        return False
+    return isinstance(first, dict) and isinstance(first.get("out"), dict)
 
 
 def refuse_table(path: Path) -> None:

@@ -9,7 +9,7 @@ from retrolux.models.model import Model
 from retrolux.models.registry import METHODS, available
 from retrolux.models.solution import Solution
 from retrolux.server import answers
-from retrolux.server.cli import following, options
+from retrolux.server.cli import asking_many, following, options
 from retrolux.server.cli.printing import (
     answers_table,
     new_table,
@@ -34,6 +34,7 @@ data_log = options.data_log("Answer from this log's readings instead of the save
 @click.option(
     "--model", type=click.Choice([*METHODS, "all"]), default="gmm", show_default=True, help="Which method answers."
 )
+@click.option("--targets", "targets_path", type=click.Path(path_type=Path), metavar="FILE", help="A table of targets.")
 @data_log
 @options.table
 @options.models_folder
@@ -53,6 +54,7 @@ def invert(
     *,
     target: tuple[str, ...],
     model: str,
+    targets_path: Path | None,
     data_path: Path | None,
     columns: Columns | None,
     models_path: Path | None,
@@ -70,13 +72,21 @@ def invert(
     as_json: bool,
 ) -> None:
     """Which inputs give these counts? For example: retrolux invert 445nm=16384 515nm=16384 630nm=16384."""
+    source = options.Readings(data_path, only, columns)
+    if targets_path is not None:
+        asking_many.refuse_beside(target, sensitivity, path_from, known, verify, model == "all")
+        lab = Laboratory(options.configured(config_path, device), models=models_path)
+        fitted = fitted_model(lab, model, source, seed)
+        _refuse_of_a_table(fitted, net=net, verify=False)
+        asking_many.print_answers(lab, fitted, targets_path, data_path, net, samples, seed, as_json)
+        return
     wanted = options.asked_target(target)
     pair = following.known_pair(path_from, known, net=net)
     methods = available() if model == "all" else (model,)
     found: list[dict[str, Any]] = []
     with Laboratory(options.configured(config_path, device, instrument=verify), models=models_path) as lab:
         for method in methods:
-            fitted = fitted_model(lab, method, options.Readings(data_path, only, columns), seed)
+            fitted = fitted_model(lab, method, source, seed)
             answers.refuse_of_a_table(fitted, net=net, played=verify)
             with progress_bar(f"asking {method}", None):
                 solution = lab.invert(fitted, wanted, net=net, log=data_path, samples=samples, seed=seed)

@@ -20,6 +20,7 @@ BODIES = st.recursive(
 WHOLE = {
     "/v1/measure": {"inputs": {"R": 0.1, "G": 0.2, "B": 0.3}, "channels": ["515nm"]},
     "/v1/invert": {"target": {"515nm": 16384}, "model": "linear", "samples": 10, "playbacks": 1},
+    "/v1/invert/many": {"names": ["515nm"], "targets": [[16384], [9000]], "model": "linear", "samples": 10},
     "/v1/aim": {"target": {"515nm": 16384}, "model": "linear", "shots": 1, "anyway": True},
     "/v1/predict": {"inputs": {"R": 0.1, "G": 0.2, "B": 0.3}, "model": "pls"},
     "/v1/sample": {"model": "gmm", "n": 3, "given": {"515nm": 16384, "R": 0.5}, "seed": 1},
