@@ -113,6 +113,7 @@ class Front:
         targets = many.rectangular(asked.names, asked.targets)
         with self._asking[asked.model]:
             model = self.laboratory.model(asked.model)
+            refuse_of_a_table(model, net=asked.net, played=False)
             found = self.laboratory.invert_many(model, asked.names, targets, net=asked.net, samples=asked.samples)
         return _answer(many.document(found) | {"warnings": self.laboratory.strangers(asked.model)})
 

@@ -77,7 +77,7 @@ def invert(
         asking_many.refuse_beside(target, sensitivity, path_from, known, verify, model == "all")
         lab = Laboratory(options.configured(config_path, device), models=models_path)
         fitted = fitted_model(lab, model, source, seed)
-        _refuse_of_a_table(fitted, net=net, verify=False)
+        answers.refuse_of_a_table(fitted, net=net, played=False)
         asking_many.print_answers(lab, fitted, targets_path, data_path, net, samples, seed, as_json)
         return
     wanted = options.asked_target(target)
