@@ -128,6 +128,19 @@ class Dataset:
         return replace(self, inputs=self.inputs[i], outputs=self.outputs[i], saturated=self.saturated[i], times=times)
 
     @classmethod
+    def stacked(cls, parts: Sequence["Dataset"]) -> "Dataset":
+        """Return readings of the same columns as one, in the order of the parts; with times if all have them."""
+        first = parts[0]
+        times = [part.times for part in parts if part.times is not None]
+        return replace(
+            first,
+            inputs=np.vstack([part.inputs for part in parts]),
+            outputs=np.vstack([part.outputs for part in parts]),
+            saturated=np.vstack([part.saturated for part in parts]),
+            times=np.concatenate(times) if len(times) == len(parts) else None,
+        )
+
+    @classmethod
     def between(  # noqa: PLR0913, PLR0917 - what a table has
         cls,
         scale: Scale,

@@ -6,13 +6,15 @@ import numpy as np
 
 from retrolux.models import mixture_density, readings
 from retrolux.models.conditional import Fit
-from retrolux.models.method import Method, Names
+from retrolux.models.method import Names
 from retrolux.models.mixture import Mixture, MixtureGiven
 from retrolux.models.model import Array, Progress
+from retrolux.models.moments import Moments
 from retrolux.models.novelty import Ranked
+from retrolux.models.updating import Updating
 
 
-class GmmModel(Method):
+class GmmModel(Updating):
     """One joint distribution of inputs and outputs; any columns given, it says what is known of the others.
 
     Saturated readings are left out column by column: a question is answered by the mixture of all columns that are
@@ -36,16 +38,26 @@ class GmmModel(Method):
 
     def _joint_columns(self, asked: Names) -> Names:
         named = [name for name in asked if name in self.output_names]
-        rows = ~self.data.saturated[:, self.data.columns(named)].any(axis=1)
-        whole = tuple(np.array(self.output_names)[~self.data.saturated[rows].any(axis=0)].tolist())
+        cells, counts = self._readings_told.patterns()
+        rows = ~cells[:, [self.output_names.index(name) for name in named]].any(axis=1)
+        whole = tuple(np.array(self.output_names)[~cells[rows].any(axis=0)].tolist())
         joint = self.input_names + whole
-        if rows.sum() >= 2 * len(joint):
+        if counts[rows].sum() >= 2 * len(joint):
             return joint
         return self.input_names + tuple(name for name in self.output_names if name in named)
 
+    def _again(self, given: Names, wanted: Names) -> Mixture:  # noqa: ARG002 - one mixture serves for all
+        return self._learn_mixture(wanted, len(self.input_names) + self.spare, None)
+
     def _learn_mixture(self, columns: Names, minimum: int, progress: Progress | None) -> Mixture:
-        table = readings.complete(self.data, columns, minimum)
-        return Mixture.learn(table, seed=self.seed, progress=progress)
+        told, former = Moments.joined(self._moments(columns, minimum)), self._former.get(((), columns))
+        if isinstance(former, Mixture) and len(former.priors) == 1:
+            return Mixture.single(told)
+        table = readings.complete(self.data, columns, 0)
+        if isinstance(former, Mixture):
+            return former.again(table)
+        found = Mixture.learn(table, seed=self.seed, progress=progress)
+        return Mixture.single(told) if len(found.priors) == 1 else found
 
     def _likelihood(self, names: Names, rows: Array) -> Ranked:
         """Return how unlikely the mixture holds these outputs."""
@@ -55,7 +67,7 @@ class GmmModel(Method):
     @property
     def parameters(self) -> int:
         """Shares, means and covariances of all components, in inputs and outputs."""
-        mixture = self._conditional(self.input_names, readings.groups(self.data)[0]).mixture
+        mixture = self._conditional(self.input_names, self._groups()[0]).mixture
         k, d = len(mixture.priors), len(self.input_names) + len(self.output_names)
         return int(k - 1 + k * d + k * d * (d + 1) // 2)
 

@@ -13,6 +13,7 @@ from retrolux.models.conditional import bounded
 from retrolux.models.cut_normal import CutNormal
 from retrolux.models.derivatives import moving
 from retrolux.models.model import Array, Posterior
+from retrolux.models.moments import Moments
 from retrolux.models.regression import Regression, student
 
 _FLOOR = 1e-6  # smallest scatter, relative to a column's own variation: readings without noise stay solvable
@@ -21,23 +22,31 @@ _SHARPEST = 1e6  # times a posterior's widest direction is its narrowest, at mos
 _RANK = 1e-10  # singular values below this share of the largest are rounding
 
 
-def fit_line(given: Array, wanted: Array) -> Regression:
+def fit_line(told: Moments, n_given: int, rows: Array | None = None) -> Regression:
     """Return the least-squares line of wanted columns on given ones, with their residuals' covariance.
 
     Parameters
     ----------
-    given : ndarray, shape (n_rows, n_given)
-    wanted : ndarray, shape (n_rows, n_wanted)
+    told : Moments
+        Of given columns, then wanted ones.
+    n_given : int
+    rows : ndarray, shape (n, n_given + n_wanted), optional
+        The readings, needed where they are few; see :func:`few`.
     """
-    centre, unit = given.mean(axis=0), _unit(given)
-    design = (given - centre) / unit
-    slopes, _, rank, _ = np.linalg.lstsq(design, wanted - wanted.mean(axis=0), rcond=_RANK)
-    slopes /= unit[:, None]
-    intercept = wanted.mean(axis=0) - centre @ slopes
-    dof = max(len(given) - int(rank) - 1, 1)
-    scatter = residual_covariance(wanted - intercept - given @ slopes, _unit(wanted), dof)
-    gram = np.linalg.pinv(design.T @ design, rcond=_RANK**2, hermitian=True)
-    return Regression(intercept, slopes, scatter, centre, np.diag(1 / unit), gram, len(given), dof)
+    given, wanted, centre = told.root[:, :n_given], told.root[:, n_given:], told.mean[:n_given]
+    unit, size = _or_one(told.deviations[:n_given]), _or_one(told.deviations[n_given:])
+    shape, _, rank, _ = np.linalg.lstsq(given / unit, wanted, rcond=_RANK)
+    slopes = np.asarray(shape / unit[:, None], dtype=np.float64)
+    intercept, dof = told.mean[n_given:] - centre @ slopes, max(told.n - int(rank) - 1, 1)
+    left = wanted - given @ slopes if rows is None else rows[:, n_given:] - intercept - rows[:, :n_given] @ slopes
+    gram = np.linalg.pinv((given / unit).T @ (given / unit), rcond=_RANK**2, hermitian=True)
+    scatter = residual_covariance(left, size, dof)
+    return Regression(intercept, slopes, scatter, centre, np.diag(1 / unit), gram, told.n, dof)
+
+
+def few(n: int, n_given: int, n_wanted: int) -> bool:
+    """Return whether so many readings leave fewer than two degrees of freedom to a column of the scatter."""
+    return n - n_given - 1 < 2 * n_wanted
 
 
 def residual_covariance(residuals: Array, unit: Array, dof: float) -> Array:
@@ -78,7 +87,7 @@ class Programme:
     line : Regression
         Of the targets' outputs on the inputs.
     seen : ndarray, shape (n_rows, n_inputs)
-        Inputs of the readings.
+        Inputs of the readings, or rows of the same mean and scatter.
     """
 
     line: Regression
@@ -219,5 +228,8 @@ def _estimated(line: Regression) -> float:
 
 
 def _unit(columns: Array) -> Array:
-    spread: Array = columns.std(axis=0)
+    return _or_one(columns.std(axis=0))
+
+
+def _or_one(spread: Array) -> Array:
     return np.where(spread > 0, spread, 1.0)

@@ -4,16 +4,18 @@ from typing import ClassVar
 
 from retrolux.models import answering, least_squares, many, readings
 from retrolux.models.conditional import Conditional, Fit, Resampled
-from retrolux.models.method import Method, Names
+from retrolux.models.method import Names
 from retrolux.models.model import Array, Posterior, Progress
+from retrolux.models.moments import Moments
 from retrolux.models.regression import Regression
 from retrolux.models.setting import Setting
 from retrolux.models.settling import Wish
 from retrolux.models.solution import Solution
 from retrolux.models.solutions import Solutions
+from retrolux.models.updating import Updating
 
 
-class LinearModel(Method):
+class LinearModel(Updating):
     """Outputs are linear in the inputs; inputs are those within bounds that miss the target least.
 
     Forward: ``y = b₀ + xB + e``, ``e ~ N(0, S)``, by least squares. Backward: see
@@ -62,23 +64,24 @@ class LinearModel(Method):
 
     def _possible(self, names: Names, values: Array, samples: int, seed: int) -> Array:
         line = self._line(self.input_names, names)
-        return least_squares.draw_within_bounds(line, values, self.data.inputs, samples, seed)
+        return least_squares.draw_within_bounds(line, values, self._seen, samples, seed)
 
     prior_moves: ClassVar[bool] = False
 
     def _moves(self, names: Names, values: Array, inputs: Array) -> Array:
         line = self._line(self.input_names, names)
-        return least_squares.derivative_within_bounds(line, values, inputs, self.data.inputs)
+        return least_squares.derivative_within_bounds(line, values, inputs, self._seen)
 
     def _programme(self, names: Names) -> least_squares.Programme:
         line = self._line(self.input_names, names)
-        return self._once(("programme", names), lambda: least_squares.Programme(line, self.data.inputs))
+        return self._once(("programme", names), lambda: least_squares.Programme(line, self._seen))
 
     def _line(self, given: Names, wanted: Names) -> Regression:
-        fit = self._kept(given, wanted, lambda: self._fit_line(given, wanted))
+        fit = self._kept_fit(given, wanted)
         assert isinstance(fit, Regression)  # noqa: S101 - for the type checker
         return fit
 
-    def _fit_line(self, given: Names, wanted: Names) -> Regression:
-        table = readings.complete(self.data, given + wanted, len(given) + self.spare)
-        return least_squares.fit_line(table[:, : len(given)], table[:, len(given) :])
+    def _again(self, given: Names, wanted: Names) -> Regression:
+        told, n = Moments.joined(self._moments(given + wanted, len(given) + self.spare)), len(given)
+        rows = least_squares.few(told.n, n, len(wanted))
+        return least_squares.fit_line(told, n, readings.complete(self.data, given + wanted, 0) if rows else None)

@@ -27,6 +27,7 @@ from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
 from retrolux.models.dataset import Dataset
 from retrolux.models.derivatives import Sensitivity
+from retrolux.models.drift import Drift
 from retrolux.models.errors import BadData, BadTarget, ModelUnreadable, NotFitted
 from retrolux.models.judge import Judge
 from retrolux.models.model import Array, Model, Posterior, Progress
@@ -42,6 +43,7 @@ from retrolux.models.targets import check_array, check_names, check_target, chec
 
 Names = tuple[str, ...]
 Kept = TypeVar("Kept")
+_DRAWS = 100  # that tell how widely readings are spread about a prediction
 
 
 class Method(Model):
@@ -84,6 +86,7 @@ class Method(Model):
         self._light: Method | None = None
         self._world: StateSpace | None = None
         self._judge: Judge | None = None
+        self._drift = Drift.none(0)
         self._lock = threading.RLock()
 
     @abstractmethod
@@ -129,11 +132,43 @@ class Method(Model):
         self._data, self._fits, self._scatter, self._factors, self._witnesses = chosen, {}, None, {}, {}
         self._light = self._world = self._judge = self._density = None
         self._derived = {}
+        self._drift = Drift.none(len(self.output_names))
+        self._begin(data, chosen)
         try:
             self._learn(progress)
         except BaseException:
             self._data = None  # half a fit is none
             raise
+
+    def _begin(self, data: Dataset, kept: Dataset) -> None:
+        """Take in what is told by all readings, of which some are kept."""
+
+    def update(self, data: Dataset) -> Self:
+        """Watch whether further readings are as this model says; see :meth:`Model.update`. Raises BadData."""
+        new = readings.alike(data, self.data, self.output_names)
+        self._drift.see(self._standard(new))
+        return self
+
+    def _standard(self, new: Dataset) -> Array:
+        """Return how far readings lie off their predictions, in the predictions' own standard deviations."""
+        off = np.full(new.outputs.shape, np.nan)
+        for group in self._groups():
+            columns = new.columns(group)
+            told = self._conditional(self.input_names, group).posterior(new.inputs, samples=_DRAWS, seed=self.seed)
+            off[:, columns] = (new.outputs[:, columns] - told.mean) / np.maximum(told.std, 1e-300)
+        return np.where(new.saturated, np.nan, off)
+
+    @property
+    def stale(self) -> str | None:
+        """See :attr:`Model.stale`."""
+        drifted = [self.output_names[i] for i in sorted(self._drift.alarms)]
+        if not drifted:
+            return None
+        return f"Of the latest {self._drift.n} readings {', '.join(drifted)} drifted from what {self.method} learnt."
+
+    def _groups(self) -> list[Names]:
+        """Return the outputs in groups that are saturated in the same readings."""
+        return self._once(("groups",), lambda: readings.groups(self.data))
 
     def prepare(self, names: Sequence[str], *, progress: Progress | None = None) -> None:
         """Fit what targets of these outputs need, so that the first question is answered as fast as the next.
@@ -157,22 +192,19 @@ class Method(Model):
     def predict(self, inputs: Array) -> Array:
         """Return expected outputs for inputs; see :meth:`Model.predict`. Raises BadTarget."""
         rows = check_array(inputs, len(self.data.input_names), "inputs")
-        if len(self._groups) == 1:
+        groups = self._groups()
+        if len(groups) == 1:
             return np.asarray(self._conditional(self.input_names, self.output_names).mean(rows))
         predicted = np.empty((len(rows), len(self.output_names)))
-        for group in self._groups:
+        for group in groups:
             predicted[:, self.data.columns(group)] = self._conditional(self.input_names, group).mean(rows)
         return predicted
-
-    @property
-    def _groups(self) -> list[Names]:
-        return self._once(("groups",), lambda: readings.groups(self.data))
 
     def derivative(self, inputs: Array) -> Array:
         """Return d(outputs)/d(inputs) at one point; see :meth:`Model.derivative`. Raises BadTarget, NoDerivative."""
         (point,) = check_array(np.asarray(inputs, dtype=np.float64)[None], len(self.data.input_names), "inputs")
         out = np.empty((len(self.output_names), len(point)))
-        for group in self._groups:
+        for group in self._groups():
             out[self.data.columns(group)] = self._conditional(self.input_names, group).derivative(point)
         return out
 
@@ -345,7 +377,7 @@ class Method(Model):
 
     def _outlook(self, names: Names) -> Callable[[Array], Array]:
         """Return the forward prediction of these outputs alone, smooth and fast enough to be searched along."""
-        groups = [group for group in self._groups if set(group) & set(names)]
+        groups = [group for group in self._groups() if set(group) & set(names)]
         parts = [(group, self._conditional(self.input_names, group)) for group in groups]
         order = [[n for group, _ in parts for n in group].index(name) for name in names]
         return lambda rows: np.hstack([part.mean(rows) for _, part in parts])[:, order]
@@ -364,7 +396,18 @@ class Method(Model):
 
     def save(self, folder: Path) -> None:
         """Write the model with its readings and every fit made so far; see :meth:`Model.save`. Raises NotFitted."""
+        self._whole()
         storage.write(folder, *packing.packed(self))
+
+    def _whole(self) -> None:
+        """Make what is to be saved, where it is not made yet."""
+
+    def _more(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """Return what a method has to save beside readings and fits, for the manifest and as files."""
+        return {}, {}
+
+    def _take_more(self, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
+        """Take what :meth:`_more` saved. Raises ModelUnreadable, KeyError, ValueError."""
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -415,7 +458,7 @@ class Method(Model):
         return self._world
 
     def _learn(self, report: Progress) -> None:
-        groups = readings.groups(self.data)
+        groups = self._groups()
         for i, group in enumerate(groups):
             self._conditional(self.input_names, group, part(report, i, len(groups) + 1))
         try:

@@ -14,6 +14,7 @@ from retrolux.models import mixture_quantiles, storage
 from retrolux.models.conditional import TAIL, Conditional, Fit
 from retrolux.models.errors import ModelUnreadable
 from retrolux.models.model import Array, Posterior, Progress
+from retrolux.models.moments import Moments
 from retrolux.models.posterior import LEVEL
 
 _MOST = 6  # components tried
@@ -57,16 +58,35 @@ class Mixture(Fit):
         ----------
         table : ndarray, shape (n_rows, n_columns)
         """
-        centre, spread = table.mean(axis=0), table.std(axis=0)
-        standard = (table - centre) / spread
-        correlation = standard.T @ standard / len(table) + _RIDGE * np.eye(len(centre))
-        values, vectors = np.linalg.eigh(correlation)
-        back = (vectors * np.sqrt(values)) @ vectors.T / _SCALE
-        best = _best(standard @ np.linalg.inv(back), seed, progress)
-        unit = 0.1 / np.sqrt(np.diag(np.linalg.inv(correlation)))
-        turn = back / unit
-        covariances = turn.T @ best.covariances @ turn
-        return cls(centre, spread * unit, best.priors, best.means @ turn, covariances, len(table))
+        white = _White.of(table)
+        return cls._of(white, _best(white.table, seed, progress))
+
+    @classmethod
+    def single(cls, told: Moments) -> Self:
+        """Return the mixture of one component, by the readings' moments."""
+        spread = told.deviations
+        correlation = told.covariance / np.outer(spread, spread)
+        unit = 0.1 / np.sqrt(np.diag(np.linalg.inv(correlation + _RIDGE * np.eye(len(spread)))))
+        covariance = correlation / np.outer(unit, unit)
+        return cls(told.mean, spread * unit, np.ones(1), np.zeros((1, len(unit))), covariance[None], told.n)
+
+    def again(self, table: Array) -> Self:
+        """Return the mixture of as many components of other readings, found from where these components are.
+
+        So it takes fewer rounds of expectation maximisation than from anywhere.
+        """
+        white = _White.of(table)
+        turn = np.linalg.inv(white.back) * (self.unit / white.spread)[:, None]
+        means = (self.means + (self.centre - white.centre) / self.unit) @ turn
+        start = GMM(len(self.priors), self.priors.copy(), means, turn.T @ self.covariances @ turn, random_state=0)
+        return self._of(white, _expectation_maximisation(white.table, len(self.priors), 0, start))
+
+    @classmethod
+    def _of(cls, white: "_White", found: GMM) -> Self:
+        unit = 0.1 / np.sqrt(np.diag(np.linalg.inv(white.correlation)))
+        turn = white.back / unit
+        covariances = turn.T @ found.covariances @ turn
+        return cls(white.centre, white.spread * unit, found.priors, found.means @ turn, covariances, len(white.table))
 
     def given(self, given: Sequence[int], wanted: Sequence[int]) -> "MixtureGiven":
         """Return the distribution of some columns given others, both by index."""
@@ -85,6 +105,26 @@ class Mixture(Fit):
             return cls(**arrays, n=n)
         except (KeyError, TypeError) as error:
             raise ModelUnreadable(f"A saved mixture is incomplete: {error}.", "Fit the model again.") from error
+
+
+@dataclass(frozen=True, eq=False)
+class _White:
+    """A table in columns of no correlation, and the way back: ``(row − centre) / spread = white · back``."""
+
+    table: Array
+    centre: Array
+    spread: Array
+    correlation: Array
+    back: Array
+
+    @classmethod
+    def of(cls, table: Array) -> "_White":
+        centre, spread = table.mean(axis=0), table.std(axis=0)
+        standard = (table - centre) / spread
+        correlation = standard.T @ standard / len(table) + _RIDGE * np.eye(len(centre))
+        values, vectors = np.linalg.eigh(correlation)
+        back = (vectors * np.sqrt(values)) @ vectors.T / _SCALE
+        return cls(standard @ np.linalg.inv(back), centre, spread, correlation, back)
 
 
 @dataclass(frozen=True, eq=False)
@@ -236,10 +276,10 @@ def _best(table: Array, seed: int, progress: Progress | None) -> GMM:
     return best
 
 
-def _expectation_maximisation(table: Array, k: int, seed: int) -> GMM:
+def _expectation_maximisation(table: Array, k: int, seed: int, start: GMM | None = None) -> GMM:
     """Return gmr's mixture, with a floor put under the covariances after every iteration."""
     floor = _FLOOR * (k > 1) * _SCALE**2 * np.eye(table.shape[1])  # one component has all readings
-    mixture, before = GMM(k, random_state=seed), -np.inf
+    mixture, before = start or GMM(k, random_state=seed), -np.inf
     for _ in range(_ITERATIONS):
         mixture.from_samples(table, n_iter=1, init_params="kmeans++")
         mixture.covariances = mixture.covariances + floor

@@ -31,6 +31,8 @@ class Model(ABC):
     output_names: tuple[str, ...]
     data_hash: str
     n_rows: int
+    updates: ClassVar[bool] = False
+    """Whether further readings change it without a fit."""
     smooth: ClassVar[bool] = True
     """Whether predictions have a derivative; where not, :meth:`derivative` is that of a part of them, if of any."""
 
@@ -43,6 +45,25 @@ class Model(ABC):
         With a state space of the same readings it also learns the light alone, for targets under ambient light that is
         known.
         """
+
+    @abstractmethod
+    def update(self, data: Dataset) -> Self:
+        """Take in further readings, in the order in which they came.
+
+        A model that :attr:`updates` is afterwards one that was fitted to all of them; another one only watches whether
+        they are what it says, see :attr:`stale`. Not to be called while another thread asks.
+
+        Raises
+        ------
+        BadData, UnknownColumn
+            For readings of other columns than the model's; it stays as it is.
+        NotFitted
+        """
+
+    @property
+    @abstractmethod
+    def stale(self) -> str | None:
+        """Why it should be fitted again, in words: readings it was updated with are not what it says. Else None."""
 
     @property
     @abstractmethod

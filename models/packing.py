@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from retrolux.models import readings
+from retrolux.models.drift import Drift
 from retrolux.models.errors import ModelUnreadable
 from retrolux.models.state_space import StateSpace
 
@@ -23,7 +24,8 @@ def packed(model: "Method") -> tuple[dict[str, Any], dict[str, bytes]]:
     fits = list(model._fits.items())
     for i, (_, fit) in enumerate(fits):
         files |= _named(f"fit{i}", fit.to_files())
-    manifest = _manifest(model) | {"fits": [list(pattern) for pattern, _ in fits]}
+    more, further = model._more()
+    manifest, files = _manifest(model) | {"fits": [list(pattern) for pattern, _ in fits]} | more, files | further
     if model._light is not None:
         manifest["light"], light = packed(model._light)
         files |= _named("light", light) | _named("world", model.world.to_files())
@@ -45,6 +47,8 @@ def restored(cls: type[M], manifest: dict[str, Any], files: dict[str, bytes]) ->
     if "light" in manifest:
         model._light = restored(cls, manifest["light"], _of("light", files))
         model._world = StateSpace.from_files(_of("world", files))
+    model._drift = Drift.none(len(model.output_names))
+    model._take_more(manifest, files)
     return model
 
 

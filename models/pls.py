@@ -4,12 +4,16 @@ from typing import ClassVar
 
 from retrolux.models import partial_least_squares, readings
 from retrolux.models.conditional import Conditional, Fit, Resampled
-from retrolux.models.method import Method, Names
+from retrolux.models.method import Names
 from retrolux.models.model import Progress
 from retrolux.models.regression import Regression
+from retrolux.models.updating import Updating
+
+FEW = 100
+"""Readings below which the parts left out in turn are of equal size; more keep each the part that they are of."""
 
 
-class PlsModel(Method):
+class PlsModel(Updating):
     """Inputs are regressed on the outputs of the target, one regression for each set of them, kept once made.
 
     Columns that see mostly ambient light enter with the weights that cancel it. The number of components is chosen by
@@ -20,6 +24,7 @@ class PlsModel(Method):
     method: ClassVar[str] = "pls"
     straight: ClassVar[bool] = True
     fit_class: ClassVar[type[Fit]] = Regression
+    n_folds: ClassVar[int] = partial_least_squares.FOLDS
 
     def _conditional(self, given: Names, wanted: Names, progress: Progress | None = None) -> Conditional:
         if not given:
@@ -28,7 +33,12 @@ class PlsModel(Method):
         assert isinstance(fit, Regression)  # noqa: S101 - for the type checker
         return fit
 
+    def _again(self, given: Names, wanted: Names) -> Regression:
+        return self._fit_line(given, wanted, None)
+
     def _fit_line(self, given: Names, wanted: Names, progress: Progress | None) -> Regression:
-        table = readings.complete(self.data, given + wanted, len(self.input_names) + self.spare)
-        x, y = table[:, : len(given)], table[:, len(given) :]
-        return partial_least_squares.fit_line(x, y, seed=self.seed, progress=progress)[0]
+        parts, n = self._moments(given + wanted, len(self.input_names) + self.spare), len(given)
+        if sum(part.n for part in parts) >= max(FEW, 2 * len(wanted)) and len(parts) > 1:
+            return partial_least_squares.fit_folds(parts, n, progress=progress)
+        table = readings.complete(self.data, given + wanted, 0)
+        return partial_least_squares.fit_line(table[:, :n], table[:, n:], seed=self.seed, progress=progress)[0]

@@ -1,5 +1,8 @@
 """Which readings and columns a model can learn from."""
 
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,8 +60,31 @@ def usable(data: Dataset, minimum: int) -> Dataset:
     kept = [name for i, name in enumerate(data.output_names) if _varies(data, i, minimum)]
     if not kept:
         raise BadData("No output varies over enough unsaturated readings.", "Lower the gain or check the sensor.")
-    chosen = data.select(kept)
-    return chosen.take(np.lexsort(np.hstack([chosen.outputs, chosen.inputs]).T))
+    return ordered(data.select(kept))
+
+
+def ordered(data: Dataset) -> Dataset:
+    """Return readings in an order that does not depend on theirs."""
+    return data.take(np.lexsort(np.hstack([data.outputs, data.inputs]).T))
+
+
+def alike(data: Dataset, known: Dataset, outputs: tuple[str, ...]) -> Dataset:
+    """Return further readings with the outputs of a model. Raises UnknownColumn, BadData where they are others."""
+    if data.input_names != known.input_names or not data.scale.alike(known.scale):
+        raise BadData(
+            f"The readings' inputs are {', '.join(data.input_names)}, or are measured otherwise than the model's "
+            f"{', '.join(known.input_names)}.",
+            "Fit a model of their own.",
+        )
+    times = data.times if known.times is not None else None
+    if known.times is not None and times is None:
+        raise BadData("The model's readings have times, and these have none.", "Give the time of each.")
+    return replace(data.select(outputs), times=times, scale=known.scale)
+
+
+def chained(known: str, data: Dataset) -> str:
+    """Return the hash of readings, by its hexadecimal digits, and of further ones, as one."""
+    return hashlib.sha256((known + data.hash).encode()).hexdigest()
 
 
 def refuse_dependent(data: Dataset) -> None:
@@ -76,10 +102,31 @@ def refuse_dependent(data: Dataset) -> None:
 
 def groups(data: Dataset) -> list[tuple[str, ...]]:
     """Return the outputs in groups that are saturated in the same readings, the least saturated first."""
+    return grouped(data.output_names, data.saturated, np.ones(len(data), dtype=np.intp))
+
+
+def grouped(names: tuple[str, ...], cells: NDArray[np.bool_], counts: NDArray[np.intp]) -> list[tuple[str, ...]]:
+    """Return outputs in groups that are saturated together.
+
+    Parameters
+    ----------
+    names : tuple of str
+    cells : ndarray of bool, shape (n_patterns, n_outputs)
+    counts : ndarray of int, shape (n_patterns,)
+        In how many readings.
+    """
     found: dict[bytes, list[str]] = {}
-    for i in np.argsort(data.saturated.sum(axis=0), kind="stable"):
-        found.setdefault(data.saturated[:, i].tobytes(), []).append(data.output_names[i])
-    return [tuple(name for name in data.output_names if name in group) for group in found.values()]
+    for i in np.argsort(counts @ cells, kind="stable"):
+        found.setdefault(cells[:, i].tobytes(), []).append(names[i])
+    return [tuple(name for name in names if name in group) for group in found.values()]
+
+
+def patterns(saturated: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """Return the patterns of saturated cells that occur, shape (n_patterns, n_outputs), and each reading's own."""
+    packed = np.ascontiguousarray(np.packbits(saturated, axis=1))
+    rows = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
+    _, first, which = np.unique(rows, return_index=True, return_inverse=True)
+    return saturated[first], which
 
 
 def usual_targets(data: Dataset) -> tuple[str, ...]:
@@ -91,14 +138,19 @@ def complete(data: Dataset, names: tuple[str, ...], minimum: int) -> Array:
     """Return named columns, inputs or outputs, of the readings in which none of them is saturated. Raises BadData."""
     outputs = data.columns([name for name in names if name not in data.input_names])
     rows = ~data.saturated[:, outputs].any(axis=1)
-    if rows.sum() < minimum:
-        raise BadData(
-            f"{rows.sum()} readings are unsaturated in {', '.join(names)} together; {minimum} are needed.",
-            "Leave an output out, or collect readings at a lower gain.",
-        )
+    refuse_few(int(rows.sum()), names, minimum)
     table = np.hstack([data.inputs, data.outputs])
     every = data.input_names + data.output_names
     return table[rows][:, [every.index(name) for name in names]]
+
+
+def refuse_few(n: int, names: tuple[str, ...], minimum: int) -> None:
+    """Raise BadData where too few readings are unsaturated in named columns."""
+    if n < minimum:
+        raise BadData(
+            f"{n} readings are unsaturated in {', '.join(names)} together; {minimum} are needed.",
+            "Leave an output out, or collect readings at a lower gain.",
+        )
 
 
 def _varies(data: Dataset, column: int, minimum: int) -> bool:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from retrolux.models import readings
 from retrolux.models.errors import BadTarget
 from retrolux.models.posterior import Array
 from retrolux.models.reweighting import DRAWS, UNIFORM
@@ -21,7 +20,7 @@ def sample(method: "Method", n: int, given: Mapping[str, float], seed: int) -> t
     """Return the columns' names and n samples, inputs in their own units; see :meth:`Model.sample`."""
     every = method.data.input_names + method.output_names
     known = _given(method, given, every, n)
-    for i, step in enumerate([method.input_names, *readings.groups(method.data)]):
+    for i, step in enumerate([method.input_names, *method._groups()]):
         wanted = tuple(name for name in step if name not in known)
         if wanted:
             rows = _drawn(method, tuple(c for c in every if c in known), wanted, known, n, seed + i)

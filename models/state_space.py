@@ -60,8 +60,7 @@ class StateSpace(Fit):
         """
         if len(data) < 2:
             raise BadData(f"There are too few readings: {len(data)}; 2 are needed.", "Collect more readings.")
-        rows = in_order(data)
-        rows = rows.take(spread(len(rows), MOST) if rows.times is None else np.arange(len(rows))[-MOST:])
+        rows = latest(data, MOST)
         found = _first_guess(rows)
         for i in range(ROUNDS):
             found = _improved(found, rows)
@@ -172,6 +171,12 @@ class Told:
 def in_order(data: Dataset) -> Dataset:
     """Return readings in the order of their times, where they have any."""
     return data if data.times is None else data.take(np.argsort(data.times, kind="stable"))
+
+
+def latest(data: Dataset, most: int) -> Dataset:
+    """Return the latest readings in their order, at most so many; evenly spread ones where they have no times."""
+    rows = in_order(data)
+    return rows.take(spread(len(rows), most) if rows.times is None else np.arange(len(rows))[-most:])
 
 
 def _sitting(data: Dataset, when: float) -> Dataset | None:
