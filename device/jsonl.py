@@ -7,7 +7,7 @@ import logging
 import math
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -132,19 +132,24 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     try:
         with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                record = parse_line(line)
-                if record is not None:
-                    yield number, record
-                elif line.endswith(b"\n") or not _is_torn(line):
-                    raise LogUnreadable(
-                        f"{path}, line {number} is no JSON object of finite numbers.",
-                        "Correct or remove that line; the rest is whole.",
-                    )
-                else:
-                    _logger.warning("%s: line %d is torn and was left out.", path, number)
+            yield from objects(path, file)
     except OSError as error:
         raise LogUnreadable(f"{path} cannot be read: {error.strerror}.", "Name a readable log.") from error
+
+
+def objects(path: Path, lines: Iterable[bytes], first: int = 1) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield numbers and objects of a file's lines, the first of which has this number; see :func:`read_lines`."""
+    for number, line in enumerate(lines, first):
+        record = parse_line(line)
+        if record is not None:
+            yield number, record
+        elif line.endswith(b"\n") or not _is_torn(line):
+            raise LogUnreadable(
+                f"{path}, line {number} is no JSON object of finite numbers.",
+                "Correct or remove that line; the rest is whole.",
+            )
+        else:
+            _logger.warning("%s: line %d is torn and was left out.", path, number)
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:

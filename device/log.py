@@ -44,10 +44,14 @@ def each_record(path: Path) -> Iterator[dict[str, Any]]:
     LogUnreadable
         When the file cannot be read, or a line is no record; file and line are named.
     """
-    for number, record in read_lines(path):
-        if wrong := _wrong(record):
-            raise LogUnreadable(f"{path}, line {number}: {wrong}.", "Correct or remove that line.")
-        yield record
+    yield from (checked(path, number, record) for number, record in read_lines(path))
+
+
+def checked(path: Path, number: int, record: dict[str, Any]) -> dict[str, Any]:
+    """Return a line's object where it is a record. Raises LogUnreadable, which names file and line."""
+    if wrong := _wrong(record):
+        raise LogUnreadable(f"{path}, line {number}: {wrong}.", "Correct or remove that line.")
+    return record
 
 
 def latest_records(path: Path, n: int) -> list[dict[str, Any]]:

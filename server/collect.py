@@ -10,7 +10,8 @@ from typing import Any
 
 from retrolux.device.designs import design
 from retrolux.device.errors import InstrumentBusy, LogUnreadable
-from retrolux.device.log import each_record, read_records
+from retrolux.device.log import read_records
+from retrolux.device.log_queries import mentioning
 from retrolux.device.measurement import REFERENCE, Exposure
 from retrolux.device.recording import Recorder
 from retrolux.models.design import Choice
@@ -109,7 +110,7 @@ def done_readings(log: Path, run: str) -> dict[int, dict[str, Any]]:
     """Return the run's readings that the log already holds, by the numbers of their settings."""
     if not log.is_file():
         return {}
-    return {int(r["i"]): r for r in each_record(log) if r.get("run") == run and "i" in r}
+    return {int(r["i"]): r for r in mentioning(log, run) if r.get("run") == run and "i" in r}
 
 
 def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report, tell: Tell | None = None) -> Collected:

@@ -1,9 +1,10 @@
 """The HTTP interface: a thin front of the laboratory."""
 
+import contextlib
+import math
 import re
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any, Literal, TypeVar
@@ -11,8 +12,8 @@ from typing import Any, Literal, TypeVar
 from flask import Flask, Response, json, request
 from pydantic import BaseModel
 
+from retrolux.device import log_queries
 from retrolux.device.automatic import AUTO, Automatic
-from retrolux.device.log import read_records
 from retrolux.device.measurement import Exposure
 from retrolux.models import registry
 from retrolux.server import claude_light, many, problems, schemas
@@ -37,6 +38,10 @@ _LIMIT = {
     "schema": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 100},
     "description": "how many of the newest readings",
 }
+_SPAN = tuple(
+    {"name": n, "in": "query", "schema": {"type": "number"}, "description": f"readings {what}, s since the epoch"}
+    for n, what in (("since", "from this time on"), ("until", "before this time"))
+)
 
 OPERATIONS = (
     Operation("GET", "/api", "Measure, as Claude-Light does", schemas.ClaudeLightReading, query=_DUTIES),
@@ -51,7 +56,7 @@ OPERATIONS = (
     Operation("POST", "/v1/fit", "Fit models to the log, as a job", schemas.Job, schemas.FitRequest, status=202),
     Operation("GET", "/v1/jobs/{id}", "How a job stands", schemas.Job),
     Operation("GET", "/v1/models", "Fitted models", schemas.ModelsAnswer),
-    Operation("GET", "/v1/log", "Newest readings", schemas.LogAnswer, query=(_LIMIT,)),
+    Operation("GET", "/v1/log", "Newest readings", schemas.LogAnswer, query=(_LIMIT, *_SPAN)),
     Operation("GET", "/v1/status", "What the server is and does", schemas.StatusAnswer),
     Operation("GET", "/healthz", "Alive, able to measure and to log", schemas.HealthAnswer),
 )
@@ -165,9 +170,9 @@ class Front:
     def log(self) -> Response:
         """Answer ``GET /v1/log``."""
         limit = _limit(request.args.get("limit", "100"))
+        span = {name: _time(name) for name in ("since", "until")}
         path = self.laboratory.log_path
-        records = read_records(path) if path.is_file() else []
-        return _answer({"total": len(records), "readings": list(deque(records, maxlen=limit))})
+        return _answer({"total": log_queries.count(path), "readings": log_queries.newest(path, limit, **span)})
 
     def status(self) -> Response:
         """Answer ``GET /v1/status``."""
@@ -213,6 +218,16 @@ def _limit(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 10_000:
         raise BadRequest(f"limit is {text[:20]!r}.", "Give a whole number from 1 to 10000.")
     return int(text)
+
+
+def _time(name: str) -> float | None:
+    text = request.args.get(name)
+    if text is None:
+        return None
+    with contextlib.suppress(ValueError):
+        if math.isfinite(when := float(text)):
+            return when
+    raise BadRequest(f"{name} is {text[:20]!r}.", "Give seconds since the epoch.")
 
 
 def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:

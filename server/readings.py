@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from retrolux.device.log import each_record
+from retrolux.device.log_queries import devices
 from retrolux.device.measurement import INPUTS, Measurement
 from retrolux.models.dataset import Dataset
 from retrolux.server.errors import MixedDevices
@@ -65,7 +66,7 @@ def _chosen(
 
 def refuse_mixing(path: Path, device: str) -> None:
     """Raise MixedDevices where a log holds another instrument's readings, so that no collection makes it useless."""
-    others = {str(r["device"]) for r in each_record(path) if "device" in r} if path.is_file() else set()
+    others = devices(path) if path.is_file() else set()
     strangers = sorted(name for name in others if not _is_of(name, device))
     if strangers:
         raise MixedDevices(
