@@ -57,7 +57,7 @@ class Index:
         return int(self.blocks["start"][i]), behind
 
 
-class Stale(Exception):  # noqa: N818 - named for what happened
+class Stale(Exception):
     """Raised inside the room when a log is not what its index says."""
 
 
@@ -72,10 +72,9 @@ def index_of(path: Path, file: BinaryIO, *, anew: bool = False) -> Index:
     anew : bool
         Whether what is kept is not to be believed.
     """
-    found = None if anew else _kept(path, file)
-    known = found or Index(np.empty(0, _BLOCK), 0)
+    known = (None if anew else _kept(path, file)) or Index(np.empty(0, _BLOCK), 0)
     grown = _grown(known, file)
-    if found is None or len(grown.blocks) > len(known.blocks):
+    if len(grown.blocks) > len(known.blocks):
         _keep(path, file, grown)
     return grown
 

@@ -104,6 +104,17 @@ class Dataset:
         gathering = Gathering()
         for record in records:
             gathering.add(record)
+        return cls.from_gathering(gathering, input_names=input_names, gain_ratios=gain_ratios)
+
+    @classmethod
+    def from_gathering(
+        cls,
+        gathering: Gathering,
+        *,
+        input_names: tuple[str, ...] | None = None,
+        gain_ratios: Mapping[float, float] | None = None,
+    ) -> Self:
+        """Build the columns of records that were gathered; see :meth:`from_records`."""
         inputs, outputs, saturated, channels, times = gathering.columns(gain_ratios)
         return cls(inputs, outputs, saturated, input_names or _default_names(inputs.shape[1]), channels, times)
 

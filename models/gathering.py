@@ -1,5 +1,6 @@
 """Records of a log, one after the other, as columns: a million take a tenth of what they would as objects."""
 
+import json
 import math
 import sys
 from array import array
@@ -69,6 +70,44 @@ class Gathering:
         elif self._times is not None:
             self._times.append(time)
 
+    def to_arrays(self) -> dict[str, NDArray[Any]] | None:
+        """Return what was taken in as arrays; None of readings with different numbers of inputs."""
+        if len(self._widths) != 1:
+            return None
+        flags = np.array([(j, i) for j, rows in enumerate(self._flagged.values()) for i in sorted(rows)], dtype=np.intp)
+        return {
+            "inputs": np.frombuffer(self._inputs).reshape(self.n, -1),
+            "outputs": np.array([np.frombuffer(column) for column in self._outputs.values()]),
+            "flags": flags.reshape(-1, 2),
+            "setting": np.frombuffer(self._setting, dtype=f"i{self._setting.itemsize}"),
+            "times": np.empty(0) if self._times is None else np.frombuffer(self._times),
+            "names": np.array(json.dumps([list(self._outputs), list(self._flagged), self._own_settings()])),
+        }
+
+    def _own_settings(self) -> list[Mapping[str, Any]]:
+        return [own for _, own in self._settings.values()]
+
+    def extend(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take in further records by their :meth:`to_arrays`, as one after the other. Raises KeyError, ValueError."""
+        outputs, flagged, settings = json.loads(str(arrays["names"]))
+        n, new = self.n, len(arrays["inputs"])
+        self._widths.add(arrays["inputs"].shape[1])
+        self._inputs.frombytes(np.ascontiguousarray(arrays["inputs"]).tobytes())
+        columns = dict(zip(outputs, arrays["outputs"], strict=True))
+        missing = np.full(new, math.nan)
+        for name in [*self._outputs, *(name for name in outputs if name not in self._outputs)]:
+            column = self._outputs.setdefault(name, array("d", [math.nan]) * n)
+            column.frombytes(columns.get(name, missing).tobytes())
+        for j, i in arrays["flags"].tolist():
+            self._flagged.setdefault(flagged[j], set()).add(n + i)
+        known = np.array([self._known_setting(own) for own in settings])
+        self._setting.frombytes(known[arrays["setting"]].astype(f"i{self._setting.itemsize}").tobytes())
+        if len(arrays["times"]) < new:
+            self._times = None
+        elif self._times is not None:
+            self._times.frombytes(arrays["times"].tobytes())
+        self.n += new
+
     def columns(self, gain_ratios: Mapping[float, float] | None) -> Columns:
         """Return inputs, outputs at the reference exposure, saturated cells, the outputs' names, and times.
 
@@ -116,7 +155,9 @@ class Gathering:
         if self._times is None:
             return None
         apart, seen = np.frombuffer(self._times)[rows].copy(), Counter[float]()
-        for i, when in enumerate(apart.tolist()):
+        values, which, often = np.unique(apart, return_inverse=True, return_counts=True)
+        for i in np.flatnonzero(often[which] > 1) if len(values) < len(apart) else ():
+            when = float(values[which[i]])
             apart[i] += TICK * seen[when]
             seen[when] += 1
         return apart

@@ -41,7 +41,7 @@ def fit_line(told: Moments, n_given: int, rows: Array | None = None) -> Regressi
     left = wanted - given @ slopes if rows is None else rows[:, n_given:] - intercept - rows[:, :n_given] @ slopes
     gram = np.linalg.pinv((given / unit).T @ (given / unit), rcond=_RANK**2, hermitian=True)
     scatter = residual_covariance(left, size, dof)
-    return Regression(intercept, slopes, scatter, centre, np.diag(1 / unit), gram, told.n, dof)
+    return Regression(intercept, slopes, scatter, centre, np.asarray(np.diag(1 / unit)), gram, told.n, dof)
 
 
 def few(n: int, n_given: int, n_wanted: int) -> bool:

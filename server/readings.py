@@ -12,6 +12,7 @@ from retrolux.device.log import each_record
 from retrolux.device.log_queries import devices
 from retrolux.device.measurement import INPUTS, Measurement
 from retrolux.models.dataset import Dataset
+from retrolux.server import columns
 from retrolux.server.errors import MixedDevices
 
 _logger = logging.getLogger(__name__)
@@ -35,6 +36,10 @@ def load_dataset(path: Path, *, only: str | None = None, gain_ratios: GainRatios
     ------
     LogUnreadable, MixedDevices, BadData, MixedSettings
     """
+    if (found := columns.gathered(path)) is not None and all(_is_wanted(name, only) for name in found.devices):
+        _refuse_several(found.devices, str(path))
+        data = Dataset.from_gathering(found.gathering, gain_ratios=gain_ratios)
+        return _told(data, found.devices, str(path))
     return to_dataset(each_record(path), source=str(path), only=only, gain_ratios=gain_ratios)
 
 
@@ -44,6 +49,10 @@ def to_dataset(
     """Return the columns of these records and the one instrument that made them; see :func:`load_dataset`."""
     chosen: Counter[str] = Counter()
     data = Dataset.from_records(_chosen(records, source, only, chosen), gain_ratios=gain_ratios)
+    return _told(data, chosen, source)
+
+
+def _told(data: Dataset, chosen: Counter[str], source: str) -> tuple[Dataset, str]:
     if len(data) < chosen.total():
         _logger.warning("%s: %d readings lack some of the channels; left out.", source, chosen.total() - len(data))
     return data, next(iter(chosen), "unknown")
@@ -54,9 +63,17 @@ def _chosen(
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the records of one instrument, and count them by its name. Raises MixedDevices."""
     for record in records:
-        if only is None or _is_of(record.get("device"), only):
-            seen[str(record.get("device") or "unknown")] += 1
+        if _is_wanted(record.get("device"), only):
+            seen[columns.device_of(record)] += 1
             yield record
+    _refuse_several(seen, source)
+
+
+def _is_wanted(device: object, only: str | None) -> bool:
+    return only is None or _is_of(device, only)
+
+
+def _refuse_several(seen: Counter[str], source: str) -> None:
     if len(seen) > 1:
         raise MixedDevices(
             f"{source} holds readings of several instruments: {', '.join(sorted(seen))}.",

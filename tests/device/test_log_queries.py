@@ -36,34 +36,50 @@ def line(time: float | None, i: int = 0, **more: object) -> bytes:
 
 
 def act(path: Path, name: str, what, serial: list[int]) -> None:
+    """Do to a log what programs, editors and power failures do."""
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
     whole = [one for one in lines if one.endswith(b"\n")]
-    if name == "append":
-        new = []
-        for time in what:
+    cut = {
+        "cut": lambda: whole[: max(len(whole) - what, 0)],  # the same file, shorter
+        "drop": lambda: whole[:what] + whole[what + 1 :],
+        "append": lambda: whole,  # without the torn end
+    }
+    if name in cut and len(cut[name]()) < len(lines):
+        path.write_bytes(b"".join(cut[name]()))
+    ACTS.get(name, lambda *_: None)(path, what, whole, serial)
+
+
+def append(path: Path, stamps, whole, serial) -> None:
+    with path.open("ab") as file:
+        for stamp in stamps:
             serial[0] += 1
-            new.append(line(time, serial[0]))
-        path.write_bytes(b"".join(whole)) if len(whole) < len(lines) else None
-        with path.open("ab") as file:
-            file.write(b"".join(new))
-    elif name == "torn":
-        with path.open("ab") as file:
-            file.write(what)
-    elif name == "repair":
-        with contextlib.suppress(LogUnwritable):
-            JsonLines(path).close()
-    elif name == "cut":  # the same file, shorter
-        path.write_bytes(b"".join(whole[: max(len(whole) - what, 0)]))
-    elif name == "drop":  # a line in the middle
-        path.write_bytes(b"".join(whole[:what] + whole[what + 1 :]))
-    elif name == "replace":
-        new_one = path.with_name("new")
-        new_one.write_bytes(b"".join(whole[what:]))
-        new_one.replace(path)
-    elif name == "delete":
-        path.unlink(missing_ok=True)
-    elif name == "spoil the index":
-        path.with_name(path.name + ".index").write_bytes(what)
+            file.write(line(stamp, serial[0]))
+
+
+def tear(path: Path, end: bytes, whole, serial) -> None:
+    with path.open("ab") as file:
+        file.write(end)
+
+
+def repair(path: Path, what, whole, serial) -> None:
+    with contextlib.suppress(LogUnwritable):
+        JsonLines(path).close()
+
+
+def replace(path: Path, n: int, whole, serial) -> None:
+    new = path.with_name("new")
+    new.write_bytes(b"".join(whole[n:]))
+    new.replace(path)
+
+
+ACTS = {
+    "append": append,
+    "torn": tear,
+    "repair": repair,
+    "replace": replace,
+    "delete": lambda path, *_: path.unlink(missing_ok=True),
+    "spoil the index": lambda path, content, *_: path.with_name(path.name + ".index").write_bytes(content),
+}
 
 
 def answer(question):
