@@ -210,7 +210,8 @@ class MixtureGiven(Conditional):
         wider = rows / np.maximum(rows - n - 1, 1.0) * (1 + (n + 1) / np.maximum(rows, 1.0))
         covariances = _positive(left) * wider[:, None, None] * np.outer(unit, unit)
         log = np.log(np.maximum(m.priors, 1e-300)) - np.linalg.slogdet(inside)[1] / 2
-        roots = np.linalg.inv(np.linalg.cholesky(inside))
+        # one component needs no weights, and readings without noise leave it without a root
+        roots = np.linalg.inv(np.linalg.cholesky(inside)) if len(m.priors) > 1 else np.zeros_like(inside)
         return _Pieces(log, joint.means[:, :n], roots, joint.means[:, n:], slopes, covariances)
 
     def _components(self, given: Array) -> tuple[Array, Array]:
