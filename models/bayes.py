@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from scipy import stats
 
-from retrolux.models import answering, honesty, readings, reweighting
+from retrolux.models import answering, honesty, priors, readings
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import TAIL, Conditional, Fit, Resampled, summarise
 from retrolux.models.dataset import Dataset
@@ -48,7 +48,7 @@ class BayesModel(Method):
     straight: ClassVar[bool] = True
     fit_class: ClassVar[type[Fit]] = StateSpace
 
-    def __init__(self, *, targets: Sequence[str] | None = None, prior: str = reweighting.DESIGN) -> None:
+    def __init__(self, *, targets: Sequence[str] | None = None, prior: str = priors.DESIGN) -> None:
         super().__init__(targets=targets, prior=prior)
         self._lacking: Array = np.zeros(1)  # counts of ambient light that readings usually have more
 
@@ -178,7 +178,7 @@ class BayesModel(Method):
         return int(self.state.response.coefficients.size + len(self.output_names))
 
     def _prior(self) -> Prior:
-        if self.prior == reweighting.UNIFORM:
+        if self.prior == priors.UNIFORM:
             return Prior.uniform(len(self.input_names))
         return Prior.of_design(self.data.inputs)
 

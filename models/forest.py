@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
-from retrolux.models import derivatives, forest_library, forward, readings, reweighting
+from retrolux.models import derivatives, forest_library, forward, priors, readings
 from retrolux.models.conditional import Conditional, Fit
 from retrolux.models.flow_settings import FlowSettings, chosen
 from retrolux.models.line_and_flow import FlowGiven
@@ -40,7 +40,7 @@ class ForestModel(Method):
         *,
         targets: tuple[str, ...] | None = None,
         settings: FlowSettings | Mapping[str, Any] | None = None,
-        prior: str = reweighting.DESIGN,
+        prior: str = priors.DESIGN,
     ) -> None:
         super().__init__(targets=targets, prior=prior)
         self.settings = chosen(settings)

@@ -17,6 +17,7 @@ from retrolux.models import (
     honesty,
     many,
     packing,
+    priors,
     readings,
     reweighting,
     sampling,
@@ -71,9 +72,9 @@ class Method(Model):
     libraries: ClassVar[Names] = ()
     """Packages, beside those that all methods use, whose versions a saved model records."""
 
-    def __init__(self, *, targets: Sequence[str] | None = None, prior: str = reweighting.DESIGN) -> None:
-        if prior not in reweighting.PRIORS:
-            raise BadTarget(f"There is no prior {prior!r}.", f"Choose {' or '.join(reweighting.PRIORS)}.")
+    def __init__(self, *, targets: Sequence[str] | None = None, prior: str = priors.DESIGN) -> None:
+        if prior not in priors.PRIORS:
+            raise BadTarget(f"There is no prior {prior!r}.", f"Choose {' or '.join(priors.PRIORS)}.")
         self.prior = prior
         self._density: reweighting.Density | None = None
         self.targets = None if targets is None else tuple(targets)
@@ -274,7 +275,7 @@ class Method(Model):
     @property
     def reweighs(self) -> bool:
         """Whether the design's prior is taken out of the answers."""
-        return self.prior == reweighting.UNIFORM
+        return self.prior == priors.UNIFORM
 
     def _weighed(self, conditional: Conditional, row: Array, samples: int, seed: int) -> Posterior:
         draws = self._drawn(conditional, row, samples, seed)

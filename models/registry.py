@@ -3,11 +3,13 @@
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrolux.models import storage
 from retrolux.models.errors import ModelUnreadable, UnknownMethod
-from retrolux.models.model import Model
+
+if TYPE_CHECKING:  # what a method is, and SciPy behind it, is loaded with the first method
+    from retrolux.models.model import Model
 
 METHODS = ("linear", "pls", "gmm", "forest", "bayes")
 """The four methods of the paper, in the order in which they are shown, and the reference that it names."""
@@ -32,7 +34,7 @@ def available() -> tuple[str, ...]:
     return tuple(m for m in METHODS if all(find_spec(library) is not None for library in _OPTIONAL.get(m, ())))
 
 
-def create(method: str, **options: Any) -> Model:  # noqa: ANN401 - each method's class names its own
+def create(method: str, **options: Any) -> "Model":  # noqa: ANN401 - each method's class names its own
     """Return an unfitted model.
 
     Parameters
@@ -52,7 +54,7 @@ def create(method: str, **options: Any) -> Model:  # noqa: ANN401 - each method'
     return model
 
 
-def load(folder: Path) -> Model:
+def load(folder: Path) -> "Model":
     """Read a saved model of any method. Raises ModelUnreadable, MissingLibrary."""
     method = storage.read_manifest(folder).get("method")
     if method not in _CLASSES:
@@ -60,7 +62,7 @@ def load(folder: Path) -> Model:
     return _class(method).load(folder)
 
 
-def _class(method: str) -> type[Model]:
+def _class(method: str) -> "type[Model]":
     if method not in _CLASSES:
         raise UnknownMethod(f"There is no method {method!r}.", f"Choose among {', '.join(METHODS)}.")
     module, name = _CLASSES[method]

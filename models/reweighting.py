@@ -15,8 +15,6 @@ from retrolux.models import readings
 from retrolux.models.conditional import TAIL
 from retrolux.models.posterior import Array, Posterior
 
-DESIGN, UNIFORM = "design", "uniform"
-PRIORS = (DESIGN, UNIFORM)
 DRAWS = 500  # of an answer, at least: weights leave fewer of them
 MOST = 300  # readings that tell the density
 LEAST = 0.02  # of an input: no kernel is narrower

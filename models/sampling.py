@@ -7,7 +7,8 @@ import numpy as np
 
 from retrolux.models.errors import BadTarget
 from retrolux.models.posterior import Array
-from retrolux.models.reweighting import DRAWS, UNIFORM
+from retrolux.models.priors import UNIFORM
+from retrolux.models.reweighting import DRAWS
 from retrolux.models.targets import check_inputs, check_target
 
 if TYPE_CHECKING:

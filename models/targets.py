@@ -4,10 +4,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from retrolux.models.errors import BadTarget, UnknownColumn
-from retrolux.models.model import Array
 from retrolux.models.scale import Scale
+
+Array = NDArray[np.float64]
 
 ROUNDED = 1e-3  # of an input's range: what printing may have taken from it
 LARGEST = 1e9

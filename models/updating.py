@@ -14,7 +14,7 @@ from retrolux.models.ledger import MOST, Ledger, Scattered, Told
 from retrolux.models.method import Method, Names
 from retrolux.models.model import Array, Progress
 from retrolux.models.moments import Moments
-from retrolux.models.reweighting import DESIGN
+from retrolux.models.priors import DESIGN
 from retrolux.models.state_space import StateSpace, latest
 
 GROWTH = 1.1

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from retrolux.models.dataset import Dataset
+from retrolux.models.priors import DESIGN
 from retrolux.models.registry import BESIDE, METHODS, available
-from retrolux.models.reweighting import DESIGN
 from retrolux.server.laboratory import Laboratory, Options
 
 

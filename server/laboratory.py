@@ -1,24 +1,9 @@
 """The application: one instrument, its log and its models, behind the words that both fronts use."""
 
-import logging
-import math
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from retrolux.device.automatic import Automatic
-from retrolux.device.errors import InstrumentClosed
-from retrolux.device.factory import open_instrument
-from retrolux.device.instrument import Instrument
-from retrolux.device.log import MeasurementLog
-from retrolux.device.measurement import REFERENCE, Exposure, Measurement
-from retrolux.device.recording import Recorder
-from retrolux.device.settings import InstrumentSettings
-from retrolux.device.tuning import Report, Tuning
-from retrolux.device.tuning import tune as run_tuning
 from retrolux.models import registry
 from retrolux.models.ambient import Ambient
 from retrolux.models.dataset import Dataset
@@ -26,17 +11,14 @@ from retrolux.models.model import Model, Progress
 from retrolux.models.posterior import Array
 from retrolux.models.solution import Solution
 from retrolux.models.solutions import Solutions
-from retrolux.server.calibrations import Calibrations
 from retrolux.server.config import Config
-from retrolux.server.errors import BadArgument, MixedDevices
-from retrolux.server.journal import Journal
 from retrolux.server.latest import Latest
-from retrolux.server.readings import load_dataset, mean_counts
+from retrolux.server.playback import play_back
+from retrolux.server.readings import load_dataset, load_own
+from retrolux.server.station import Station
 from retrolux.server.store import ModelStore
 from retrolux.server.surroundings import Surroundings
 from retrolux.server.tables import Columns, load_table, refuse_table
-
-_logger = logging.getLogger(__name__)
 
 FitReport = Callable[[str, float], None]
 """Called with the method and the fraction done, 0 … 1, while it is fitted."""
@@ -45,10 +27,8 @@ Options = Mapping[str, Mapping[str, Any]]
 """What methods are created with, by their names."""
 
 
-class Laboratory:
-    """Instrument, log and models of one configuration.
-
-    The instrument is opened when it is first needed, so that questions to models touch no hardware.
+class Laboratory(Station):
+    """Instrument, log and models of one configuration: a station whose readings are learnt from.
 
     Parameters
     ----------
@@ -58,98 +38,21 @@ class Laboratory:
         A log other than the configuration's.
     models : Path, optional
         A folder of models other than the configuration's.
+    clock : callable, optional
+        Tells the instrument's time, seconds since the epoch, where another process has the instrument.
     """
 
-    def __init__(self, config: Config, log_path: Path | None = None, models: Path | None = None) -> None:
-        self.config = config
-        self.log_path = log_path or config.log_path
-        self.store = ModelStore(models or config.state / "models")
-        self.journal = Journal(config.state / "journal.jsonl")
-        self.calibrations = Calibrations(config.state / "calibration.json")
-        self._surroundings, self._latest = Surroundings(), Latest()
-        self._recorder: Recorder | None = None
-        self._opening = threading.Lock()
-        self._closed = False
-        self.began = time.monotonic()
-
-    @property
-    def recorder(self) -> Recorder:
-        """The instrument with its log; opened at the first use. Raises DeviceError."""
-        with self._opening:
-            if self._closed:
-                raise InstrumentClosed("The instrument was closed: the program is ending.", "Start it again.")
-            if self._recorder is None:
-                self._recorder = self._open()
-            return self._recorder
-
-    def _open(self) -> Recorder:
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        log = MeasurementLog(self.log_path)
-        if log.repair is not None:
-            _logger.warning("%s: %s", self.log_path, log.repair)
-        try:
-            return Recorder(open_instrument(self.config.device, self.settings), log)
-        except BaseException:
-            log.close()
-            raise
-
-    @property
-    def instrument(self) -> Instrument:
-        """The instrument itself; opened at the first use."""
-        return self.recorder.instrument
-
-    def close(self) -> None:
-        """Make the light dark and let go of instrument and log; they are not opened again."""
-        with self._opening:
-            self._closed = True
-            if self._recorder is not None:
-                self._recorder.close()
-                self._recorder = None
-
-    def __enter__(self) -> "Laboratory":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def measure(
+    def __init__(
         self,
-        inputs: Sequence[float],
-        channels: Sequence[str] | None = None,
-        exposure: Exposure | Automatic | None = None,
-        dark: str | None = None,
-        **extra: Any,  # noqa: ANN401 - JSON values
-    ) -> Measurement:
-        """Measure and log; the reading is on disk when this returns. See :meth:`Recorder.measure`."""
-        return self.recorder.measure(inputs, channels, exposure, dark, **extra)
-
-    @property
-    def gain_ratios(self) -> dict[float, float] | None:
-        """The configuration's gain ratios, else those that ``retrolux tune`` found on this instrument."""
-        return self.config.calibration.gain_ratios or self.calibrations.gain_ratios(self.config.device)
-
-    @property
-    def settings(self) -> InstrumentSettings:
-        """The configuration's settings; where it says nothing of the exposure, with the window that tuning found."""
-        settings, tuned = self.config.instrument_settings, self.calibrations.exposure(self.config.device)
-        return replace(settings, exposure=tuned) if tuned and settings.exposure == REFERENCE else settings
-
-    def tune(self, report: Report | None = None) -> Tuning:
-        """Find clock ratio and gain steps of the instrument and store them; readings are made so from its next opening.
-
-        Raises
-        ------
-        TuningFailed, DeviceError
-        """
-        found = run_tuning(self.instrument, self._pulses, report=report)
-        self.calibrations.store(self.config.device, found.to_json())
-        return found
-
-    @property
-    def _pulses(self) -> float:
-        """Frequency of the light's pulses in Hz, as its backend makes it; a remote one does not say."""
-        light: Mapping[str, float] = self.instrument.status().get("light", {})
-        return light.get("frequency", self.config.light.frequency)
+        config: Config,
+        log_path: Path | None = None,
+        models: Path | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        super().__init__(config, log_path, models)
+        self.store = ModelStore(self.models_path)
+        self._clock = clock
+        self._surroundings, self._latest = Surroundings(), Latest()
 
     def dataset(self, path: Path, only: str | None = None, columns: Columns | None = None) -> tuple[Dataset, str]:
         """Return the columns of a log and the instrument that made it; see :func:`load_dataset`.
@@ -163,10 +66,8 @@ class Laboratory:
 
     def own_dataset(self) -> tuple[Dataset, str]:
         """Return the columns of this laboratory's log: of its own instrument, where it holds those of several."""
-        try:
-            return self.dataset(self.log_path)
-        except MixedDevices:
-            return self.dataset(self.log_path, self.config.device)
+        refuse_table(self.log_path)
+        return load_own(self.log_path, self.config.device, gain_ratios=self.gain_ratios)
 
     def fit(
         self,
@@ -284,8 +185,7 @@ class Laboratory:
         return self._latest.ambient(model, log, self._now(), self.gain_ratios)
 
     def _now(self) -> float:
-        """Return the instrument's time where it is open: a simulated one's has its own."""
-        return time.time() if self._recorder is None else self._recorder.instrument.time()
+        return self.now() if self._clock is None else self._clock()
 
     def strangers(self, method: str) -> list[str]:
         """Return, in words, that the method's saved model describes another instrument than this one, if it does."""
@@ -297,37 +197,8 @@ class Laboratory:
     def play_back(
         self, solution: Solution, playbacks: int, report: Callable[[int], None] = lambda _done: None
     ) -> dict[str, Any]:
-        """Measure a solution's inputs some times and compare with its target.
-
-        Parameters
-        ----------
-        report : callable
-            Called with the number of playbacks done, after each.
-
-        Returns
-        -------
-        dict
-            ``measured``: mean counts of each channel; ``error_percent``: 100 (measured − target) / target for each
-            channel of the target (None where the target is 0); both at the reference exposure.
-        """
-        if set(solution.inputs) != set(self.instrument.inputs):
-            raise BadArgument(
-                f"{self.config.device} has the inputs {', '.join(self.instrument.inputs)}.",
-                f"Play back answers of models of these inputs, not {', '.join(solution.inputs)}.",
-            )
-        inputs = [solution.inputs[name] for name in self.instrument.inputs]
-        readings = []
-        for done in range(1, playbacks + 1):
-            readings.append(self.measure(inputs, origin="playback"))
-            report(done)
-        measured = mean_counts(readings, self.gain_ratios)
-        return {"measured": measured, "error_percent": error_percent(solution.target, measured)}
-
-
-def error_percent(target: Mapping[str, float], measured: Mapping[str, float]) -> dict[str, float | None]:
-    """Return 100 (measured − target) / target of each channel that was measured; None of a target that is next to 0."""
-    shares = {c: (measured[c] - t) / t if t else math.inf for c, t in target.items() if c in measured}
-    return {c: 100 * share if math.isfinite(100 * share) else None for c, share in shares.items()}
+        """Measure a solution's inputs some times and compare with its target; see :func:`play_back`."""
+        return play_back(self, solution.inputs, solution.target, playbacks, report)
 
 
 def _progress(method: str, report: FitReport | None) -> Progress | None:

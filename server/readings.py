@@ -43,6 +43,14 @@ def load_dataset(path: Path, *, only: str | None = None, gain_ratios: GainRatios
     return to_dataset(each_record(path), source=str(path), only=only, gain_ratios=gain_ratios)
 
 
+def load_own(path: Path, device: str, *, gain_ratios: GainRatios = None) -> tuple[Dataset, str]:
+    """Return a log's columns, of this instrument alone where it holds those of several; see :func:`load_dataset`."""
+    try:
+        return load_dataset(path, gain_ratios=gain_ratios)
+    except MixedDevices:
+        return load_dataset(path, only=device, gain_ratios=gain_ratios)
+
+
 def to_dataset(
     records: Iterable[Mapping[str, Any]], *, source: str, only: str | None = None, gain_ratios: GainRatios = None
 ) -> tuple[Dataset, str]:

@@ -4,14 +4,16 @@ import json
 import threading
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from retrolux.models import registry
-from retrolux.models.dataset import Dataset
 from retrolux.models.errors import ModelUnreadable
-from retrolux.models.model import Model
 from retrolux.models.storage import read_manifest
 from retrolux.server.errors import BadArgument, NoModel
+
+if TYPE_CHECKING:  # the list of what is saved is read without NumPy's readers of it
+    from retrolux.models.dataset import Dataset
+    from retrolux.models.model import Model
 
 
 class ModelStore:
@@ -28,7 +30,7 @@ class ModelStore:
         self._loaded: dict[str, tuple[tuple[int, int], Model]] = {}
         self._lock = threading.Lock()
 
-    def save(self, model: Model, device: str) -> None:
+    def save(self, model: "Model", device: str) -> None:
         """Keep a model in place of the method's earlier one, with the name of the instrument it describes."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._lock:
@@ -36,7 +38,7 @@ class ModelStore:
             self._write_origin(model, device)
             self._loaded[model.method] = (self._stamp(model.method), model)
 
-    def refuse_others(self, data: Dataset) -> None:
+    def refuse_others(self, data: "Dataset") -> None:
         """Raise BadArgument where the folder holds models of other inputs, which a fit would replace one by one."""
         own = data.input_names, data.scale.counts
         kept = [columns for method in self.methods() if (columns := self._columns(method)) is not None]
@@ -57,7 +59,7 @@ class ModelStore:
         except (ModelUnreadable, KeyError):
             return None
 
-    def get(self, method: str) -> Model:
+    def get(self, method: str) -> "Model":
         """Return the method's model. Raises NoModel, ModelUnreadable."""
         with self._lock:
             if method not in self.methods():
@@ -95,7 +97,7 @@ class ModelStore:
     def _origin(self, method: str) -> Path:
         return self.folder / f"{method}.origin.json"
 
-    def _write_origin(self, model: Model, device: str) -> None:
+    def _write_origin(self, model: "Model", device: str) -> None:
         """Replace the file in one step; it names the readings, so that it never speaks of another fit."""
         path = self._origin(model.method)
         draft = path.with_suffix(".new")

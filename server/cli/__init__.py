@@ -14,7 +14,7 @@ from retrolux.server.signals import end_in_order, handled
 COMMANDS = {
     "demo": ("demonstrate", "Collect, fit five models, invert, play the answers back."),
     "measure": ("measuring", "Measure one setting and log it."),
-    "collect": ("measuring", "Measure a design; interrupted, it goes on where it stopped."),
+    "collect": ("collecting", "Measure a design; interrupted, it goes on where it stopped."),
     "doctor": ("doctoring", "Test the instrument and this machine; say in plain words what is wrong."),
     "tune": ("tuning", "Find the sensor's clock and gain steps, and measure with less noise from then on."),
     "fit": ("fitting", "Fit models to a log and save them."),

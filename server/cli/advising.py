@@ -8,7 +8,7 @@ from rich.table import Table
 
 from retrolux.models.advice import Advice, Trial
 from retrolux.models.advice import advise as run_advice
-from retrolux.server.cli import options
+from retrolux.server.cli import options, sources
 from retrolux.server.cli.fitting import methods_of
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, wrapped
 from retrolux.server.laboratory import Laboratory
@@ -21,8 +21,8 @@ WIDTH = 80
 @click.command()
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("--models", help="Comma-separated; all by default.")
-@options.table
-@options.only_device
+@sources.table
+@sources.only_device
 @options.seed
 @options.config_file
 @options.as_json

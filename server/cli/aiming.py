@@ -7,7 +7,7 @@ import click
 
 from retrolux.models.closed_loop import Shot
 from retrolux.models.registry import METHODS
-from retrolux.server.cli import options
+from retrolux.server.cli import options, sources
 from retrolux.server.cli.asking import fitted_model
 from retrolux.server.cli.printing import new_table, print_json, print_table, say
 from retrolux.server.laboratory import Laboratory
@@ -19,8 +19,8 @@ from retrolux.server.shots import MOST, Aim, take_aim
 @click.option("--model", type=click.Choice(METHODS), default="bayes", show_default=True, help="Which method answers.")
 @click.option("--shots", type=click.IntRange(1, MOST), default=3, show_default=True, help="At most so many readings.")
 @click.option("--anyway", is_flag=True, help="Also where the model holds the target to be unattainable.")
-@options.data_log("Learn from this log's readings instead of asking the saved model.")
-@options.only_device
+@sources.data_log("Learn from this log's readings instead of asking the saved model.")
+@sources.only_device
 @options.seed
 @options.device_name
 @options.config_file
@@ -42,7 +42,7 @@ def aim(
     wanted = options.asked_target(target)
     task = Aim(wanted, shots, anyway, seed)
     with Laboratory(options.configured(config_path, device, instrument=True)) as lab:
-        fitted = fitted_model(lab, model, options.Readings(data_path, only), seed)
+        fitted = fitted_model(lab, model, sources.Readings(data_path, only), seed)
         for remark in lab.strangers(model) if data_path is None else []:
             say(remark)
         with lab.journal.job("aim", {"target": wanted, "shots": shots, "model": model}) as result:

@@ -9,7 +9,7 @@ from retrolux.models.model import Model
 from retrolux.models.registry import METHODS, available
 from retrolux.models.solution import Solution
 from retrolux.server import answers
-from retrolux.server.cli import asking_many, following, options
+from retrolux.server.cli import asking_many, following, options, sources
 from retrolux.server.cli.printing import (
     answers_table,
     new_table,
@@ -26,7 +26,7 @@ from retrolux.server.tables import Columns
 one_model = click.option(
     "--model", type=click.Choice(METHODS), default="gmm", show_default=True, help="Which method answers."
 )
-data_log = options.data_log("Answer from this log's readings instead of the saved models.")
+data_log = sources.data_log("Answer from this log's readings instead of the saved models.")
 
 
 @click.command()
@@ -36,10 +36,10 @@ data_log = options.data_log("Answer from this log's readings instead of the save
 )
 @click.option("--targets", "targets_path", type=click.Path(path_type=Path), metavar="FILE", help="A table of targets.")
 @data_log
-@options.table
-@options.models_folder
-@options.only_device
-@options.samples
+@sources.table
+@sources.models_folder
+@sources.only_device
+@sources.samples
 @options.seed
 @click.option("--net", is_flag=True, help="The target is of the light alone, without the ambient light.")
 @click.option("--sensitivity", is_flag=True, help="Also tell how the inputs move with each channel of the target.")
@@ -72,7 +72,7 @@ def invert(
     as_json: bool,
 ) -> None:
     """Which inputs give these counts? For example: retrolux invert 445nm=16384 515nm=16384 630nm=16384."""
-    source = options.Readings(data_path, only, columns)
+    source = sources.Readings(data_path, only, columns)
     if targets_path is not None:
         asking_many.refuse_beside(target, sensitivity, path_from, known, verify, model == "all")
         lab = Laboratory(options.configured(config_path, device), models=models_path)
@@ -114,9 +114,9 @@ def invert(
 @click.argument("inputs", nargs=-1, metavar="INPUT …")
 @one_model
 @data_log
-@options.table
-@options.models_folder
-@options.only_device
+@sources.table
+@sources.models_folder
+@sources.only_device
 @options.seed
 @options.config_file
 @options.as_json
@@ -134,7 +134,7 @@ def predict(
 ) -> None:
     """Which counts will these inputs give? INPUT … are the duties R G B, each 0 to 1, or a table's inputs."""
     lab = Laboratory(options.configured(config_path), models=models_path)
-    fitted = fitted_model(lab, model, options.Readings(data_path, only, columns), seed)
+    fitted = fitted_model(lab, model, sources.Readings(data_path, only, columns), seed)
     names = fitted.input_names + tuple(f"input {i + 1}" for i in range(len(fitted.input_names), len(inputs)))
     values = {n: options.number(n, text) for n, text in zip(names, inputs, strict=False)}
     result = answers.predict(fitted, values)
@@ -155,9 +155,9 @@ def predict(
 @one_model
 @click.option("-n", type=click.IntRange(1, 100_000), default=500, show_default=True, help="Number of samples.")
 @data_log
-@options.table
-@options.models_folder
-@options.only_device
+@sources.table
+@sources.models_folder
+@sources.only_device
 @options.seed
 @options.config_file
 @options.as_json
@@ -177,7 +177,7 @@ def sample(
     """Draw joint samples, or conditional ones where columns are given; CSV unless --json."""
     conditions = options.assignments(given)
     lab = Laboratory(options.configured(config_path), models=models_path)
-    fitted = fitted_model(lab, model, options.Readings(data_path, only, columns), seed)
+    fitted = fitted_model(lab, model, sources.Readings(data_path, only, columns), seed)
     with progress_bar("drawing", None):
         result = answers.sample(fitted, n, conditions, seed)
     if as_json:
@@ -188,7 +188,7 @@ def sample(
         click.echo(",".join(f"{value:.6g}" for value in row))
 
 
-def fitted_model(lab: Laboratory, method: str, source: options.Readings, seed: int) -> Model:
+def fitted_model(lab: Laboratory, method: str, source: sources.Readings, seed: int) -> Model:
     """Return the saved model, or one of the readings that were given, with a progress bar while it is fitted."""
     data = source.read(lab)
     with progress_bar(f"fitting {method}", 1.0) as update:

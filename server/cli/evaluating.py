@@ -13,7 +13,7 @@ from retrolux.models.evaluation import evaluate as run_evaluation
 from retrolux.models.readings import PAPER, usable
 from retrolux.models.registry import METHODS
 from retrolux.models.scale import Scale
-from retrolux.server.cli import options
+from retrolux.server.cli import options, sources
 from retrolux.server.cli.fitting import methods_of
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say, wrapped
 from retrolux.server.errors import BadArgument
@@ -37,10 +37,10 @@ log_path = click.Path(path_type=Path)
 )
 @click.option("--aim", is_flag=True, help="Instead aim at each reading's target channels, knowing those before it.")
 @click.option("--targets", help=f"Comma-separated target channels; default: {','.join(PAPER)}, or all of a table's.")
-@options.table
-@options.forest
-@options.prior
-@options.only_device
+@sources.table
+@sources.forest
+@sources.prior
+@sources.only_device
 @options.seed
 @options.config_file
 @options.as_json

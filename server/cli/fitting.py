@@ -7,7 +7,7 @@ import click
 
 from retrolux.models.readings import MOST
 from retrolux.models.registry import METHODS, available
-from retrolux.server.cli import options
+from retrolux.server.cli import options, sources
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.fitting import fit_and_save, method_options
 from retrolux.server.laboratory import Laboratory
@@ -17,11 +17,11 @@ from retrolux.server.tables import Columns
 @click.command()
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("--model", "models", multiple=True, type=click.Choice(METHODS), help="Repeatable; all by default.")
-@options.table
-@options.models_folder
-@options.forest
-@options.prior
-@options.only_device
+@sources.table
+@sources.models_folder
+@sources.forest
+@sources.prior
+@sources.only_device
 @options.seed
 @options.config_file
 @options.as_json

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from retrolux.models.learning_curve import TENTH, Point
 from retrolux.models.readings import PAPER
-from retrolux.server.cli import options
+from retrolux.server.cli import options, sources
 from retrolux.server.cli.fitting import methods_of
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.config import Config
@@ -31,8 +31,8 @@ UNIT = 1e4  # errors are printed in ten-thousandths of full duty
 @click.option("--goal", type=float, help="Inverse error to reach; default: each method's, by the first design at last.")
 @click.option("--known-ambient", is_flag=True, help="Targets under ambient light that one exact reading tells.")
 @click.option("--targets", help="Comma-separated target channels; those of the paper by default.")
-@options.forest
-@options.only_device
+@sources.forest
+@sources.only_device
 @options.device_name
 @options.config_file
 @options.as_json

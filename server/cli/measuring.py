@@ -1,7 +1,7 @@
-"""``retrolux measure`` and ``retrolux collect``."""
+"""``retrolux measure``: one reading, with nothing loaded that only models need."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +11,10 @@ from rich.table import Table
 
 from retrolux.device.automatic import AUTO
 from retrolux.device.measurement import INPUTS, Exposure, Measurement
-from retrolux.models.design import Choice
 from retrolux.server.cli import options
-from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
-from retrolux.server.collect import Collected, Plan, find_run, replayed
-from retrolux.server.collect import collect as run_collection
-from retrolux.server.config import Config
+from retrolux.server.cli.printing import new_table, print_json, print_table, say
 from retrolux.server.errors import BadArgument
-from retrolux.server.laboratory import Laboratory
-from retrolux.server.readings import refuse_mixing
-
-log_file = click.option("-o", "--log", "log_path", type=click.Path(path_type=Path), help="Measurement log.")
+from retrolux.server.station import Station
 
 
 @click.command(context_settings=options.DUTIES_MAY_BE_NEGATIVE)
@@ -32,7 +25,7 @@ log_file = click.option("-o", "--log", "log_path", type=click.Path(path_type=Pat
 @click.option("--astep", type=int, help="Of this reading.")
 @click.option("--dark", type=click.Choice(["before", "after"]), help="Also read with the light off, then.")
 @click.option("--auto", is_flag=True, help="Read each channel at the gain at which its counts mean most.")
-@log_file
+@options.log_file
 @options.device_name
 @options.config_file
 @options.as_json
@@ -52,7 +45,7 @@ def measure(
 ) -> None:
     """Set the light to the duties R G B (each 0 to 1), read the sensor, log the reading."""
     inputs = [options.number(name, text) for name, text in zip(INPUTS, duties, strict=True)]
-    with Laboratory(options.configured(config_path, device, instrument=True), log_path) as lab:
+    with Station(options.configured(config_path, device, instrument=True), log_path) as lab:
         if auto and (gain, atime, astep) != (None, None, None):
             raise BadArgument("Automatic exposure chooses gain and time itself.", "Leave --auto out, or the others.")
         exposure = AUTO if auto else _exposure(lab.settings.exposure, gain, atime, astep)
@@ -99,114 +92,3 @@ def _reading_table(reading: Measurement) -> Table:
             channel, f"{counts} saturated" if channel in reading.saturated else str(counts), *ambient, *settings
         )
     return table
-
-
-@click.command()
-@click.option("-n", type=click.IntRange(1), default=100, show_default=True, help="Number of readings.")
-@click.option(
-    "--design",
-    type=click.Choice(["lhs", "sobol", "grid", "box-behnken", "d-optimal", "active"]),
-    default="lhs",
-    show_default=True,
-    help="Which settings: Latin hypercube, Sobol', full grid, Box-Behnken, D-optimal, or each where the readings "
-    "so far say that the inverse will gain most.",
-)
-@click.option(
-    "--settings",
-    type=click.Path(path_type=Path),
-    metavar="LOG",
-    help="Instead: a log's inputs, in its order and times.",
-)
-@click.option(
-    "--ambient-from", type=click.Path(path_type=Path), metavar="LOG", help="sim: the ambient light of this log."
-)
-@log_file
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**32 - 1),
-    default=0,
-    show_default=True,
-    help="Of the design; with --settings, of the simulator's noise and weather.",
-)
-@options.device_name
-@options.config_file
-@options.as_json
-def collect(
-    *,
-    n: int,
-    design: str,
-    settings: Path | None,
-    ambient_from: Path | None,
-    log_path: Path | None,
-    seed: int,
-    device: str | None,
-    config_path: Path | None,
-    as_json: bool,
-) -> None:
-    """Measure a design of N settings. Interrupted and run again, it goes on where it stopped."""
-    config = replaying(options.configured(config_path, device, instrument=True), settings, ambient_from, seed)
-    with Laboratory(config, log_path) as lab:
-        exposure, log = lab.settings.exposure, str(lab.log_path.resolve())
-        replay, ambient = (None if path is None else str(path.resolve()) for path in (settings, ambient_from))
-        settings_of_sensor = exposure.gain, exposure.atime, exposure.astep
-        plan = Plan(design, n, seed, config.device, log, *settings_of_sensor, replay, ambient)
-        done = _collect(plan, lab)
-    result = {"log": str(lab.log_path), "readings": done.readings, "resumed": done.resumed, "run": done.run}
-    if as_json:
-        print_json(result)
-    else:
-        before = f", {done.resumed} of them from before" if done.resumed else ""
-        click.echo(f"{done.readings} readings in {lab.log_path}{before}")
-
-
-def _collect(plan: Plan, lab: Laboratory) -> Collected:
-    refuse_mixing(lab.log_path, plan.device)
-    total = plan.size()  # a design that cannot be is refused before the instrument is touched
-    if find_run(plan, lab.journal):
-        say("going on with the interrupted collection")
-    with progress_bar("measuring", total) as update:
-        last = _Progress(update)
-        done = run_collection(plan, lab.recorder, lab.journal, last.measured, last.chose)
-    if last.choice is not None and not math.isnan(last.choice.after):
-        say(f"error of an inverse of these readings, by its own estimate: {last.choice.after:.4f} of full duty (RMS)")
-    return done
-
-
-class _Progress:
-    """What is shown while readings are made: how many, and of an active design which one and why."""
-
-    def __init__(self, update: Callable[..., None]) -> None:
-        self._update, self._made = update, 0
-        self._label: str | None = None
-        self.choice: Choice | None = None
-
-    def measured(self, made: int, _total: int) -> None:
-        self._made = made
-        self._update(made, self._label)
-
-    def chose(self, choice: Choice) -> None:
-        self.choice = choice
-        duties = " ".join(f"{name} {value:.2f}" for name, value in zip(INPUTS, choice.inputs, strict=True))
-        self._label = f"{duties}: {choice.learns}"
-        self._update(self._made, self._label)
-
-
-def replaying(config: Config, settings: Path | None, ambient: Path | None, seed: int) -> Config:
-    """Return the configuration with a simulator whose time begins with the log that is replayed.
-
-    Raises
-    ------
-    BadArgument
-        When ambient light is asked of an instrument that is no simulator.
-    LogUnreadable
-    """
-    if ambient is not None and not config.device.startswith("sim"):
-        raise BadArgument(
-            f"The ambient light of {config.device} is what it is.", "Leave --ambient-from out, or choose --device sim."
-        )
-    simulator = config.simulator
-    if settings is not None:
-        simulator = simulator.model_copy(update={"begins": replayed(settings)[1][0], "seed": seed})
-    if ambient is not None:
-        simulator = simulator.model_copy(update={"ambient_log": ambient})
-    return config.model_copy(update={"simulator": simulator})

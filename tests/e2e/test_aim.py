@@ -20,7 +20,7 @@ from retrolux.device.sim import Scene, make_parts, open_sim
 from retrolux.device.sim.ambient import Sky
 from retrolux.device.sim.unit import make_unit
 from retrolux.models.model import Model
-from retrolux.server import laboratory as room
+from retrolux.server import station as room
 from retrolux.server.config import Config
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.shots import Aim, take_aim

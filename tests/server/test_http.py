@@ -15,7 +15,8 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.scale import Scale
 from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs
-from retrolux.server.laboratory import Laboratory, error_percent
+from retrolux.server.laboratory import Laboratory
+from retrolux.server.playback import error_percent
 from tests.server.conftest import TARGET
 
 FORM = ["model", "target", "inputs", "std", "interval90", "predicted", "feasible", "in_domain", "warnings", "weight"]
