@@ -77,10 +77,14 @@ class Simulator(Section):
 
 
 class Serve(Section):
-    """``[serve]``: where the HTTP server listens."""
+    """``[serve]``: where the HTTP server listens.
+
+    ``idle`` is after how many minutes without a question to a model the process that answers them is let go.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    idle: FiniteFloat = Field(10, gt=0)
 
 
 class Calibration(Section):

@@ -90,6 +90,13 @@ class BadReport(ServerError, ValueError):
     status = 422
 
 
+class ProcessEnded(ServerError, ChildProcessError):
+    """Raised when the process that answers questions to models ends before it has answered, as for want of memory."""
+
+    type = "/problems/process-ended"
+    status = 503
+
+
 class PortInUse(ServerError, OSError):
     """Raised when the server's address cannot be bound."""
 

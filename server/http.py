@@ -3,9 +3,9 @@
 import contextlib
 import math
 import re
-import threading
 import time
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Literal, TypeVar
 
@@ -16,17 +16,21 @@ from retrolux.device import log_queries
 from retrolux.device.automatic import AUTO, Automatic
 from retrolux.device.measurement import Exposure
 from retrolux.models import registry
-from retrolux.server import claude_light, many, problems, schemas
-from retrolux.server.answers import path, predict, refuse_of_a_table, sample
+from retrolux.server import claude_light, problems, schemas
 from retrolux.server.errors import BadArgument, BadRequest, NotJson
-from retrolux.server.fitting import fit_and_save, method_options
-from retrolux.server.jobs import Jobs
-from retrolux.server.laboratory import Laboratory
+from retrolux.server.jobs import Jobs, Reporting
+from retrolux.server.minds import Corrections, Mind, Own
 from retrolux.server.openapi import Operation, describe
-from retrolux.server.shots import Aim, take_aim
+from retrolux.server.playback import play_back
+from retrolux.server.readings import load_own
+from retrolux.server.shooting import Aim, shoot
+from retrolux.server.station import Station
+from retrolux.server.store import ModelStore
+from retrolux.server.tables import refuse_table
 
 Body = TypeVar("Body", bound=BaseModel)
 LARGEST_BODY = 1_000_000  # bytes; ten thousand targets of three channels are half as many
+LARGEST_LOG = 4_000_000  # bytes, ten thousand readings: a larger one is looked at when its fit begins
 
 _DUTIES = tuple(
     {"name": n, "in": "query", "schema": {"type": "number"}, "description": "duty, clamped to [0, 1]; 0 if missing"}
@@ -55,6 +59,7 @@ OPERATIONS = (
     Operation("POST", "/v1/sample", "Draw samples", schemas.SampleAnswer, schemas.SampleRequest),
     Operation("POST", "/v1/fit", "Fit models to the log, as a job", schemas.Job, schemas.FitRequest, status=202),
     Operation("GET", "/v1/jobs/{id}", "How a job stands", schemas.Job),
+    Operation("DELETE", "/v1/jobs/{id}", "Cancel a job", schemas.Job),
     Operation("GET", "/v1/models", "Fitted models", schemas.ModelsAnswer),
     Operation("GET", "/v1/log", "Newest readings", schemas.LogAnswer, query=(_LIMIT, *_SPAN)),
     Operation("GET", "/v1/status", "What the server is and does", schemas.StatusAnswer),
@@ -63,21 +68,23 @@ OPERATIONS = (
 
 
 class Front:
-    """Turns requests into the laboratory's words and its answers into JSON.
+    """Turns requests into the station's words and those of models, and the answers into JSON.
 
     Parameters
     ----------
-    laboratory : Laboratory
-        What is asked.
+    laboratory : Station
+        Instrument and log.
     jobs : Jobs
-        Where fits are queued.
+        Where fits and aims are queued.
+    mind : Mind
+        Answers questions to models.
     """
 
-    def __init__(self, laboratory: Laboratory, jobs: Jobs) -> None:
+    def __init__(self, laboratory: Station, jobs: Jobs, mind: Mind) -> None:
         self.laboratory = laboratory
         self.jobs = jobs
-        # a model that is asked about new columns fits for them first: one asker a method, so that it fits once
-        self._asking = {method: threading.Lock() for method in registry.METHODS}
+        self.mind = mind
+        self.store = ModelStore(laboratory.models_path)
 
     def api(self) -> Response:
         """Answer ``GET /api``."""
@@ -100,72 +107,65 @@ class Front:
         asked = _body(schemas.InvertRequest)
         if asked.net and asked.path:
             raise BadArgument("path: it begins at a reading, which has ambient light in it.", "Leave net out.")
-        with self._asking[asked.model]:
-            model = self.laboratory.model(asked.model)
-            refuse_of_a_table(model, net=asked.net, played=bool(asked.playbacks))
-            solution = self.laboratory.invert(model, asked.target, net=asked.net, samples=asked.samples)
-            told = self.laboratory.sensitivity(model, solution, net=asked.net) if asked.sensitivity else {}
-            if known := asked.path:
-                told |= path(model, asked.target, known.inputs, known.outputs)
-        played = self.laboratory.play_back(solution, asked.playbacks) if asked.playbacks else {}
-        document = solution.to_json()
-        document["warnings"] += self.laboratory.strangers(asked.model)
-        return _answer(document | told | played)
+        question = asked.model_dump(exclude={"playbacks"}) | {"played": bool(asked.playbacks)}
+        found = self.mind.ask("invert", question)
+        if not asked.playbacks:
+            return _sent(found)
+        document = json.loads(found)
+        return _answer(document | play_back(self.laboratory, document["inputs"], document["target"], asked.playbacks))
 
     def many(self) -> Response:
         """Answer ``POST /v1/invert/many``."""
-        asked = _body(schemas.ManyRequest)
-        targets = many.rectangular(asked.names, asked.targets)
-        with self._asking[asked.model]:
-            model = self.laboratory.model(asked.model)
-            refuse_of_a_table(model, net=asked.net, played=False)
-            found = self.laboratory.invert_many(model, asked.names, targets, net=asked.net, samples=asked.samples)
-        return _answer(many.document(found) | {"warnings": self.laboratory.strangers(asked.model)})
+        return _sent(self.mind.ask("many", _body(schemas.ManyRequest).model_dump()))
 
     def aim(self) -> Response:
         """Answer ``POST /v1/aim`` with a job, whose result is the answer; without a fitted model at once an error."""
         asked = _body(schemas.AimRequest)
-        model, task = self.laboratory.model(asked.model), Aim(asked.target, asked.shots, asked.anyway, asked.seed)
+        self.mind.ask("load", {"model": asked.model})
+        task = Aim(asked.target, asked.shots, asked.anyway, asked.seed)
 
-        def work(report: Callable[[float], None]) -> dict[str, Any]:
-            with self._asking[asked.model]:
-                return take_aim(self.laboratory, model, task, lambda done, _shot: report(done / task.shots))
+        def work(report: Reporting) -> dict[str, Any]:
+            corrections = Corrections(self.mind, asked.model, task, report.check)
+            with self.mind.used():
+                return shoot(self.laboratory, corrections, task.shots, lambda done, _error: report(done / task.shots))
 
         job = self.jobs.submit("aim", asked.model_dump(), work)
         return _answer(job.to_json(), 202, {"Location": f"/v1/jobs/{job.id}"})
 
     def predict(self) -> Response:
         """Answer ``POST /v1/predict``."""
-        asked = _body(schemas.PredictRequest)
-        with self._asking[asked.model]:
-            return _answer(predict(self.laboratory.model(asked.model), asked.inputs))
+        return _sent(self.mind.ask("predict", _body(schemas.PredictRequest).model_dump()))
 
     def sample(self) -> Response:
         """Answer ``POST /v1/sample``."""
-        asked = _body(schemas.SampleRequest)
-        with self._asking[asked.model]:
-            return _answer(sample(self.laboratory.model(asked.model), asked.n, asked.given, asked.seed))
+        return _sent(self.mind.ask("sample", _body(schemas.SampleRequest).model_dump()))
 
     def fit(self) -> Response:
-        """Answer ``POST /v1/fit`` with a job; bad data is refused at once."""
+        """Answer ``POST /v1/fit`` with a job; bad data is refused at once, of a large log by the job."""
         asked = _body(schemas.FitRequest)
-        data, device = self.laboratory.own_dataset()
+        self._refuse_bad_log()
         params = {"models": asked.models, "seed": asked.seed, "log": str(self.laboratory.log_path)}
-        options = method_options(asked.forest.preset) if asked.forest else None
-        job = self.jobs.submit(
-            "fit",
-            params,
-            lambda report: fit_and_save(self.laboratory, data, device, asked.models, asked.seed, report, options),
-        )
+        wanted = {"models": asked.models, "seed": asked.seed, "preset": asked.forest.preset if asked.forest else None}
+        job = self.jobs.submit("fit", params, lambda report: self.mind.fit(wanted, report))
         return _answer(job.to_json(), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+    def _refuse_bad_log(self) -> None:
+        lab = self.laboratory
+        refuse_table(lab.log_path)
+        if not lab.log_path.is_file() or lab.log_path.stat().st_size <= LARGEST_LOG:
+            load_own(lab.log_path, lab.config.device, gain_ratios=lab.gain_ratios)
 
     def job(self, id: str) -> Response:  # noqa: A002 - the name in the address
         """Answer ``GET /v1/jobs/{id}``."""
         return _answer(self.jobs.get(id).to_json())
 
+    def cancel(self, id: str) -> Response:  # noqa: A002 - as above
+        """Answer ``DELETE /v1/jobs/{id}``; a job that has ended is left as it is."""
+        return _answer(self.jobs.cancel(id).to_json())
+
     def models(self) -> Response:
         """Answer ``GET /v1/models``."""
-        return _answer({"models": self.laboratory.store.entries(), "methods": list(registry.METHODS)})
+        return _answer({"models": self.store.entries(), "methods": list(registry.METHODS)})
 
     def log(self) -> Response:
         """Answer ``GET /v1/log``."""
@@ -181,7 +181,7 @@ class Front:
         state: dict[str, Any] = {"version": version("retrolux"), "device": lab.config.device}
         state |= {"instrument": lab.instrument.status()}
         state |= {"log": {"path": str(path), "bytes": path.stat().st_size if path.is_file() else 0}}
-        state |= {"models": list(lab.store.methods()), "jobs": self.jobs.active()}
+        state |= {"models": list(self.store.methods()), "jobs": self.jobs.active()}
         return _answer(state | {"uptime": time.monotonic() - lab.began})
 
     def healthz(self) -> Response:
@@ -190,22 +190,31 @@ class Front:
         return _answer({"status": "ok"})
 
 
-def create_app(laboratory: Laboratory, jobs: Jobs) -> Flask:
-    """Return the WSGI application of a laboratory."""
+def create_app(laboratory: Station, jobs: Jobs, mind: Mind | None = None) -> Flask:
+    """Return the WSGI application of a station; without a mind beside it, this process answers for models, too."""
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    front = Front(laboratory, jobs)
+    front = Front(laboratory, jobs, mind or Own(laboratory))
     for op in OPERATIONS:
-        name = op.path.rstrip("/").rsplit("/", 1)[-1].strip("{}")
-        view: Callable[..., Response] = getattr(front, "job" if name == "id" else name)
+        view: Callable[..., Response] = getattr(front, _view(op))
         path = op.path.replace("{", "<").replace("}", ">")
-        app.add_url_rule(path, op.path, view, methods=[op.method])
-    for rule in app.url_map.iter_rules("/api"):
+        app.add_url_rule(path, f"{op.method} {op.path}", view, methods=[op.method])
+    for rule in app.url_map.iter_rules("GET /api"):
         (rule.methods or set()).discard("HEAD")  # or a HEAD would measure
-    document = describe(OPERATIONS, version("retrolux"))
-    app.add_url_rule("/openapi.json", "openapi", lambda: _answer(document))
+    app.add_url_rule("/openapi.json", "openapi", lambda: _answer(_description()))
     problems.register(app)
     return app
+
+
+def _view(op: Operation) -> str:
+    """Return the name of what answers: of the address, but for a job's, which has its identifier there."""
+    name = op.path.rsplit("/", 1)[-1]
+    return name if name != "{id}" else {"GET": "job", "DELETE": "cancel"}[op.method]
+
+
+@cache  # made when it is first asked for
+def _description() -> dict[str, Any]:
+    return describe(OPERATIONS, version("retrolux"))
 
 
 def _body(form: type[Body]) -> Body:
@@ -231,10 +240,12 @@ def _time(name: str) -> float | None:
 
 
 def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return _sent(json.dumps(document, sort_keys=False, allow_nan=False).encode(), status, headers)
+
+
+def _sent(document: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     fresh = {"Cache-Control": "no-store"} | (headers or {})
-    return Response(
-        json.dumps(document, sort_keys=False, allow_nan=False), status, fresh, content_type="application/json"
-    )
+    return Response(document, status, fresh, content_type="application/json")
 
 
 def _exposure(asked: schemas.ExposureRequest | Literal["auto"] | None) -> Exposure | Automatic | None:

@@ -1,6 +1,5 @@
 """Every error as an RFC 9457 problem document."""
 
-import re
 from typing import Any
 
 from flask import Flask, Response, json
@@ -10,20 +9,9 @@ from werkzeug.exceptions import HTTPException
 from retrolux.device.errors import DeviceError
 from retrolux.models.errors import ModelError
 from retrolux.server.errors import BadRequest, NotFound, ServerError
+from retrolux.server.passing import RetroluxError, problem
 
-RetroluxError = DeviceError | ModelError | ServerError
 MEDIA_TYPE = "application/problem+json"
-
-
-def problem(error: RetroluxError) -> dict[str, Any]:
-    """Return the problem document of an error, by its four fields."""
-    return {
-        "type": error.type,
-        "title": re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).capitalize(),
-        "status": error.status,
-        "detail": error.cause,
-        "remedy": error.remedy,
-    }
 
 
 def register(app: Flask) -> None:

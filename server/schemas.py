@@ -256,7 +256,7 @@ class Job(Answer):
 
     id: StrictStr
     kind: str
-    state: Literal["queued", "running", "finished", "failed", "interrupted"]
+    state: Literal["queued", "running", "finished", "failed", "cancelled", "interrupted"]
     progress: float = Field(ge=0, le=1)
     started: float
     finished: float | None

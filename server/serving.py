@@ -11,8 +11,9 @@ from typing import Any
 from retrolux.server.errors import PortInUse
 from retrolux.server.http import LARGEST_BODY, create_app
 from retrolux.server.jobs import Jobs
-from retrolux.server.laboratory import Laboratory
+from retrolux.server.minds import Beside
 from retrolux.server.signals import handled
+from retrolux.server.station import Station
 
 THREADS = 8
 LISTENING = 1024  # connections that wait to be taken
@@ -21,7 +22,7 @@ DRAIN_SECONDS = 20  # with the next, below the unit's TimeoutStopSec
 JOBS_SECONDS = 5
 
 
-def serve(laboratory: Laboratory, host: str, port: int, ready: Callable[[str], None]) -> None:
+def serve(laboratory: Station, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM, SIGHUP or Ctrl-C; requests under way are finished, for as long as 20 s.
 
     Parameters
@@ -41,13 +42,15 @@ def serve(laboratory: Laboratory, host: str, port: int, ready: Callable[[str], N
     stopping = threading.Event()
     with contextlib.ExitStack() as ending, handled(lambda _number, _frame: stopping.set()):
         listener = ending.enter_context(_listen(host, port))
-        jobs = Jobs(laboratory.journal)
+        jobs, mind = Jobs(laboratory.journal), Beside(laboratory, 60 * laboratory.config.serve.idle)
+        ending.callback(mind.kept.close)
         ending.callback(jobs.close, JOBS_SECONDS)
         ending.callback(laboratory.close)  # called before the line above: no fit delays the dark
+        ending.callback(jobs.stop)
         laboratory.recorder.check()
-        server = _waitress(create_app(laboratory, jobs), listener)
+        server = _waitress(create_app(laboratory, jobs, mind), listener)
         ready(f"http://{_printable(host)}:{listener.getsockname()[1]}")
-        _run(server, listener, stopping)
+        _run(server, listener, stopping, mind.kept.rest)
 
 
 def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
@@ -64,10 +67,16 @@ def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitr
     )
 
 
-def _run(server: Any, listener: socket.socket, stopping: threading.Event) -> None:  # noqa: ANN401
+def _run(
+    server: Any,  # noqa: ANN401 - waitress has no types
+    listener: socket.socket,
+    stopping: threading.Event,
+    each_turn: Callable[[], None],
+) -> None:
     """Answer until told to stop, then take no more connections and answer what is under way."""
     while not stopping.is_set():
         _turn(server)
+        each_turn()
     _let_in(server, listener)
     server.del_channel()  # the listening socket: nobody new is let in
     deadline = time.monotonic() + DRAIN_SECONDS

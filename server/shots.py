@@ -1,46 +1,65 @@
 """Close the loop: ask a model, measure what it says, correct it by what was measured, a few times."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from retrolux.device.identity import new_id
-from retrolux.device.measurement import Measurement
-from retrolux.models.closed_loop import ClosedLoop, Shot
+from retrolux.models.closed_loop import ClosedLoop
 from retrolux.models.dataset import Dataset
 from retrolux.models.model import Model
 from retrolux.server.errors import BadArgument, Unattainable
 from retrolux.server.laboratory import Laboratory
+from retrolux.server.shooting import Aim, Report, Step, shoot
+
+__all__ = ["MOST", "Aim", "Loop", "take_aim"]
 
 MOST = 20
-Report = Callable[[int, Shot], None]
-"""Called with the number of shots made and the latest; may raise to end the run."""
 
 
-@dataclass(frozen=True)
-class Aim:
-    """What is aimed at.
+class Loop:
+    """The corrections of one aim, by a model and the ambient light of now.
 
-    Attributes
-    ----------
-    target : mapping of str to float
-        Counts at the reference exposure, under the ambient light of now.
-    shots : int
-        At most so many readings.
-    anyway : bool
-        Whether to try a target that the model holds to be unattainable.
+    Raises
+    ------
+    BadArgument
+        For a model of a table.
+    BadTarget, UnknownColumn, NotFitted
     """
 
-    target: Mapping[str, float]
-    shots: int = 3
-    anyway: bool = False
-    seed: int = 0
+    def __init__(self, lab: Laboratory, model: Model, aim: Aim) -> None:
+        if not model.scale.counts:
+            raise BadArgument("The model is of a table, and a table has no light to aim.", "Fit one to a log.")
+        self._run = ""
+        self._ratios, self._anyway = lab.gain_ratios, aim.anyway
+        self._loop = ClosedLoop(model, aim.target, lab.ambient(model) or model.world.ever(), seed=aim.seed)
+
+    def begin(self, run: str) -> Step:
+        """Return what to try first; the readings will have this run. Raises Unattainable."""
+        self._run = run
+        if not (self._loop.solution.feasible or self._anyway):
+            raise Unattainable(
+                f"The target cannot be met: {' '.join(self._loop.solution.warnings)}",
+                "Ask for one that can (retrolux invert tells), or aim anyway with --anyway.",
+            )
+        return Step(self._loop.inputs.tolist())
+
+    def see(self, record: Mapping[str, Any], seconds: float) -> Step:
+        """Return what a reading leads to, so many seconds after the one before."""
+        data = Dataset.from_records([record], gain_ratios=self._ratios)
+        columns = zip(data.output_names, data.outputs[0], data.saturated[0], strict=True)
+        measured = {name: float(counts) for name, counts, saturated in columns if not saturated}
+        shot = self._loop.see(measured, data.inputs[0].tolist(), seconds)
+        return Step(self._loop.inputs.tolist(), self._loop.settled, shot.error)
+
+    def settle(self) -> dict[str, Any]:
+        """Return the answer as ``invert`` gives it, with what :func:`take_aim` adds."""
+        loop = self._loop
+        shots = {"run": self._run, "shots": [asdict(shot) for shot in loop.shots]}
+        return loop.solution.to_json() | shots | {"settled": loop.settled, "unsure": loop.unsure}
 
 
-def take_aim(lab: Laboratory, model: Model, aim: Aim, report: Report = lambda _n, _shot: None) -> dict[str, Any]:
-    """Measure, correct, and stop where the target is met within the noise of a reading.
-
-    All shots are one run of the log. The answer is corrected by the last shot, too, and is then not measured again.
+def take_aim(lab: Laboratory, model: Model, aim: Aim, report: Report = lambda _n, _error: None) -> dict[str, Any]:
+    """Measure, correct, and stop where the target is met within the noise of a reading; see :func:`shoot`.
 
     Returns
     -------
@@ -58,26 +77,4 @@ def take_aim(lab: Laboratory, model: Model, aim: Aim, report: Report = lambda _n
     DeviceError
         The light is dark then; the shots so far are in the log.
     """
-    if not model.scale.counts:
-        raise BadArgument("The model is of a table, and a table has no light to aim.", "Fit one to a log.")
-    loop = ClosedLoop(model, aim.target, lab.ambient(model) or model.world.ever(), seed=aim.seed)
-    if not (loop.solution.feasible or aim.anyway):
-        raise Unattainable(
-            f"The target cannot be met: {' '.join(loop.solution.warnings)}",
-            "Ask for one that can (retrolux invert tells), or aim anyway with --anyway.",
-        )
-    run, last = new_id(), None
-    while len(loop.shots) < aim.shots and not loop.settled:
-        last = _shoot(lab, loop, run, last)
-        report(len(loop.shots), loop.shots[-1])
-    shots = {"run": run, "shots": [asdict(shot) for shot in loop.shots]}
-    return loop.solution.to_json() | shots | {"settled": loop.settled, "unsure": loop.unsure}
-
-
-def _shoot(lab: Laboratory, loop: ClosedLoop, run: str, before: Measurement | None) -> Measurement:
-    reading = lab.measure(loop.inputs.tolist(), origin="aim", run=run, i=len(loop.shots))
-    data = Dataset.from_records([reading.to_record()], gain_ratios=lab.gain_ratios)
-    columns = zip(data.output_names, data.outputs[0], data.saturated[0], strict=True)
-    measured = {name: float(counts) for name, counts, saturated in columns if not saturated}
-    loop.see(measured, data.inputs[0].tolist(), reading.time - before.time if before else 0.0)
-    return reading
+    return shoot(lab, Loop(lab, model, aim), aim.shots, report)

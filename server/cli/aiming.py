@@ -1,11 +1,11 @@
 """``retrolux aim``: invert, measure, correct, until the target is met within the noise of a reading."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from retrolux.models.closed_loop import Shot
 from retrolux.models.registry import METHODS
 from retrolux.server.cli import options, sources
 from retrolux.server.cli.asking import fitted_model
@@ -54,8 +54,8 @@ def aim(
     _print(answer)
 
 
-def _told(number: int, shot: Shot) -> None:
-    errors = ", ".join(f"{name} {error:+.1f}" for name, error in shot.error.items())
+def _told(number: int, error: Mapping[str, float]) -> None:
+    errors = ", ".join(f"{name} {value:+.1f}" for name, value in error.items())
     say(f"shot {number}: off by {errors} times the noise of a reading")
 
 

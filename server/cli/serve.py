@@ -6,8 +6,8 @@ import click
 
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import say
-from retrolux.server.laboratory import Laboratory
 from retrolux.server.serving import serve as run_server
+from retrolux.server.station import Station
 
 
 @click.command()
@@ -19,4 +19,4 @@ def serve(*, host: str | None, port: int | None, device: str | None, config_path
     """Answer over HTTP until SIGTERM or Ctrl-C."""
     config = options.configured(config_path, device, instrument=True)
     address = host or config.serve.host, config.serve.port if port is None else port
-    run_server(Laboratory(config), *address, lambda url: say(f"listening on {url}"))
+    run_server(Station(config), *address, lambda url: say(f"listening on {url}"))

@@ -1,10 +1,12 @@
 """A server as a process: many clients at once, ends, and restarts."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,12 +17,18 @@ import pytest
 from retrolux.device.factory import open_instrument
 from retrolux.device.log import read_records
 from tests.e2e.conftest import COMMAND, Start
+from tests.server.processes import children, gone
 
 # counts in the dark, and for R, G and B at full duty
 LIGHT = {"445nm": (600, 60, 320, 30200), "515nm": (1200, 350, 63450, 480), "630nm": (1600, 29000, 1200, 700)}
 
 
-def get(url: str) -> Any:
+def ask(url: str, path: str, body: dict[str, Any]) -> Any:
+    question = urllib.request.Request(url + path, json.dumps(body).encode(), {"Content-Type": "application/json"})
+    return get(question)
+
+
+def get(url: str | urllib.request.Request) -> Any:
     with urllib.request.urlopen(url, timeout=60) as answer:
         return json.load(answer)
 
@@ -51,6 +59,19 @@ def test_sigterm_finishes_ends_well_and_keeps_the_log(start: Start, tmp_path: Pa
     assert server.wait(timeout=20) == 0
     (log,) = tmp_path.rglob("rgb.jsonl")
     assert len(read_records(log)) == 3
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_is_left_behind(number: signal.Signals, start: Start) -> None:
+    server, url = start()
+    assert children(server.pid) == []  # none before a model is asked
+    with pytest.raises(urllib.error.HTTPError, match="409"):  # none is fitted, which that process says
+        ask(url, "/v1/predict", {"inputs": {"R": 0, "G": 0, "B": 0}, "model": "linear"})
+    (child,) = children(server.pid)
+    ended = os.pidfd_open(child)
+    server.send_signal(number)
+    assert server.wait(timeout=20) == (0 if number == signal.SIGTERM else -number)
+    assert gone(ended)
 
 
 def test_requests_under_way_are_answered_before_the_end(start: Start, tmp_path: Path) -> None:

@@ -31,11 +31,13 @@ def test_every_entry_is_read(tmp_path: Path) -> None:
     file.write_text(
         'device = "pi"\nstate = "/s"\nlog = "mine.jsonl"\n[sensor]\ngain = 64\natime = 29\nastep = 599\n'
         '[light]\nred = 1\ngreen = 2\nblue = 3\nfrequency = 500\nbackend = "gpiozero"\n'
-        '[remote]\ntimeout = 5\n[serve]\nhost = "::1"\nport = 0\n[calibration]\ngain_ratios = { "64" = 0.5 }\n'
+        '[remote]\ntimeout = 5\n[serve]\nhost = "::1"\nport = 0\nidle = 0.5\n'
+        '[calibration]\ngain_ratios = { "64" = 0.5 }\n'
     )
     config = load_config(file)
     settings = config.instrument_settings
     assert config.log_path == Path("/s/mine.jsonl")
+    assert config.serve.idle == 0.5
     assert settings.exposure.gain == 64
     assert (settings.red, settings.pwm_frequency, settings.pwm_backend, settings.timeout) == (1, 500, "gpiozero", 5)
     assert config.calibration.gain_ratios == {64.0: 0.5}
@@ -47,7 +49,10 @@ def test_the_home_folder_may_be_written_as_one_does(tmp_path: Path, monkeypatch:
     assert load_config(tmp_path / "retrolux.toml").log_path == tmp_path / "light" / "rgb.jsonl"
 
 
-@pytest.mark.parametrize("text", ["[sensor]\natime = 256", "[light]\nbackend = 'magic'", "[remote]\ntimeout = 0"])
+@pytest.mark.parametrize(
+    "text",
+    ["[sensor]\natime = 256", "[light]\nbackend = 'magic'", "[remote]\ntimeout = 0", "[serve]\nidle = 0"],
+)
 def test_a_value_that_cannot_be_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "retrolux.toml").write_text(text)
     with pytest.raises(BadConfiguration, match=r"retrolux\.toml"):

@@ -8,11 +8,14 @@ from flask.testing import FlaskClient
 
 from retrolux.device.errors import LogUnwritable
 from retrolux.device.jsonl import JsonLines
+from retrolux.device.log import read_records
 from retrolux.models.errors import BadData
 from retrolux.server.errors import NotFound
+from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs, JobState
 from retrolux.server.journal import Journal
 from retrolux.server.laboratory import Laboratory
+from tests.server.conftest import TARGET
 
 
 @pytest.fixture
@@ -157,3 +160,107 @@ def test_from_a_log_of_several_instruments_the_servers_own_is_learnt(
     jobs.wait()
     (entry,) = laboratory.store.entries()
     assert (entry["device"], entry["n_rows"]) == ("sim", 60)
+
+
+class TestCancel:
+    def test_one_that_waits_never_begins(self, journal: Journal) -> None:
+        begun, go_on = threading.Event(), threading.Event()
+        done: list[str] = []
+
+        def first(_report: object) -> None:
+            begun.set()
+            go_on.wait()
+
+        queue = Jobs(journal)
+        running = queue.submit("fit", {}, first)
+        waiting = queue.submit("fit", {}, lambda _report: done.append("second"))
+        begun.wait()
+        assert queue.cancel(waiting.id).state == "cancelled"
+        assert queue.active() == 1
+        go_on.set()
+        finish(queue, running)
+        assert (running.state, waiting.state, done) == ("finished", "cancelled", [])
+        later = Jobs(journal)
+        assert later.get(waiting.id).state == "cancelled"
+        assert later.cancel(running.id).state == "finished"  # what has ended is left as it is
+        later.close()
+
+    def test_one_that_runs_ends_where_it_tells_how_far_it_is(self, journal: Journal) -> None:
+        begun, told = threading.Event(), threading.Event()
+
+        def work(report: object) -> None:
+            begun.set()
+            told.wait()
+            report(0.5)
+
+        queue = Jobs(journal)
+        job = queue.submit("fit", {}, work)
+        begun.wait()
+        assert queue.cancel(job.id, seconds=0).state == "running"
+        told.set()
+        done = finish(queue, job)
+        assert (done.state, done.progress, done.problem) == ("cancelled", 0.0, None)
+        assert [e.get("state") for e in journal.events()] == [None, "cancelled"]
+
+    def test_there_is_none_of_that_name(self, client: FlaskClient) -> None:
+        answer = client.delete("/v1/jobs/none")
+        assert (answer.status_code, answer.get_json()["type"]) == (404, "/problems/not-found")
+
+    def test_an_aim_ends_after_the_reading_that_is_under_way_and_the_light_is_dark(
+        self, fitted: Laboratory, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        client, measure = create_app(fitted, jobs).test_client(), fitted.measure
+        measuring, cancelled = threading.Event(), threading.Event()
+
+        def hold(*asked: object, **more: object) -> object:
+            measuring.set()
+            cancelled.wait()
+            return measure(*asked, **more)
+
+        monkeypatch.setattr(fitted, "measure", hold)
+        job = client.post("/v1/aim", json={"target": TARGET, "model": "linear", "shots": 5}).get_json()["id"]
+        measuring.wait()
+        assert jobs.cancel(job, seconds=0).state == "running"
+        cancelled.set()
+        jobs.wait()
+        assert client.get(f"/v1/jobs/{job}").get_json()["state"] == "cancelled"
+        (shot,) = read_records(fitted.log_path)
+        assert max(shot["in"]) > 0
+        assert [pin.duty_cycle for pin in fitted.instrument._light._outputs] == [0, 0, 0]
+
+
+def test_what_is_interrupted_by_the_end_of_the_server_stays_open_in_the_journal(journal: Journal) -> None:
+    begun, stopped = threading.Event(), threading.Event()
+
+    def work(report: object) -> None:
+        with report.stopping(stopped.set):
+            begun.set()
+            stopped.wait()
+        report(0.9)
+
+    queue = Jobs(journal)
+    job = queue.submit("fit", {}, work)
+    after = queue.submit("fit", {}, lambda _report: None)
+    begun.wait()
+    queue.close()
+    assert job.state == "interrupted"
+    assert after.state == "queued"
+    assert len(journal.interrupted("fit")) == 2
+
+
+def test_a_fit_does_not_keep_an_aim_from_its_turn(journal: Journal) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def fit(_report: object) -> None:
+        begun.set()
+        go_on.wait()
+
+    queue = Jobs(journal)
+    long = queue.submit("fit", {}, fit)
+    begun.wait()
+    aimed = threading.Event()
+    queue.submit("aim", {}, lambda _report: aimed.set())
+    aimed.wait()
+    assert long.state == "running"
+    go_on.set()
+    finish(queue, long)

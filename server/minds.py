@@ -1,0 +1,143 @@
+"""Who answers questions to models: another process, kept while it is asked, or this one."""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, Protocol
+
+from retrolux.models.registry import METHODS
+from retrolux.server.jobs import Reporting
+from retrolux.server.processes import Kept, Process
+from retrolux.server.shooting import Aim, Step
+from retrolux.server.station import Station
+
+Asked = Mapping[str, Any]
+BEHIND = 15  # what a fit's priority is lowered by (nice)
+
+
+class Mind(Protocol):
+    """Answers what :class:`~retrolux.server.thinking.Thinking` does."""
+
+    def ask(self, question: str, asked: Asked) -> bytes:
+        """Return the answer as the JSON that a client gets; those who ask the same ``model`` wait for one another."""
+
+    def fit(self, asked: Asked, report: Reporting) -> dict[str, Any]:
+        """Fit, telling how far it is, and return what was fitted."""
+
+    def used(self) -> AbstractContextManager[None]:
+        """Keep what it remembers of an aim as long as this lasts."""
+
+
+class Beside:
+    """Another process answers, and each fit has one of its own, of a lower priority.
+
+    Parameters
+    ----------
+    station : Station
+        Whose log and models are asked.
+    idle : float
+        Seconds without a question after which the process is let go.
+    clock : callable
+        Seconds, monotonic.
+    """
+
+    def __init__(self, station: Station, idle: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._station = station
+        self.kept = Kept(partial(Process, self._setup(), len(METHODS)), len(METHODS), idle, clock)
+
+    def _setup(self) -> dict[str, Any]:
+        station = self._station
+        config = station.config.model_dump(mode="json")
+        return {"config": config, "log": str(station.log_path), "models": str(station.models_path)}
+
+    def ask(self, question: str, asked: Asked) -> bytes:
+        """Return the answer of the process, started where there is none. Raises what it raises, and ProcessEnded."""
+        return self.kept.ask(METHODS.index(asked["model"]), self._question(question, asked))
+
+    def fit(self, asked: Asked, report: Reporting) -> dict[str, Any]:
+        """Fit in a process of its own, which is gone when this returns. Raises what it raises, and ProcessEnded."""
+        spared = max((os.cpu_count() or 1) - 1, 1)
+        process = Process(self._setup() | {"nice": BEHIND}, threads=spared)
+        try:
+            with report.stopping(process.kill):
+                found: dict[str, Any] = json.loads(process.ask(0, self._question("fit", asked), report))
+                return found
+        finally:
+            process.end()
+
+    def used(self) -> AbstractContextManager[None]:
+        """Keep the process from being let go."""
+        return self.kept.used()
+
+    def _question(self, question: str, asked: Asked) -> dict[str, Any]:
+        return {"question": question, "asked": asked, "now": self._station.now()}
+
+
+class Own:
+    """The process itself answers: in a test, or where there is no room for another.
+
+    Parameters
+    ----------
+    station : Station
+        Whose log and models are asked.
+    """
+
+    def __init__(self, station: Station) -> None:
+        from retrolux.server.thinking import Thinking  # noqa: PLC0415 - a server has it in another process
+
+        self._station = station
+        self._thinking = Thinking(station.config, station.log_path, station.models_path)
+        # a model that is asked about new columns fits for them first: one asker a method, so that it fits once
+        self._asking = {method: threading.Lock() for method in METHODS}
+
+    def ask(self, question: str, asked: Asked) -> bytes:
+        """Return the answer. Raises ModelError, DeviceError, ServerError."""
+        with self._asking[asked["model"]]:
+            return self._thinking.answer(question, asked, self._station.now(), lambda _fraction: None)
+
+    def fit(self, asked: Asked, report: Reporting) -> dict[str, Any]:
+        """Fit, and return what was fitted. Raises ModelError, DeviceError."""
+        found: dict[str, Any] = json.loads(self._thinking.answer("fit", asked, self._station.now(), report))
+        return found
+
+    def used(self) -> AbstractContextManager[None]:
+        """Do nothing: what is remembered stays."""
+        return nullcontext()
+
+
+class Corrections:
+    """The corrections of one aim, which a mind computes; see :class:`~retrolux.server.shooting.Corrections`.
+
+    Parameters
+    ----------
+    check : callable
+        Raises where the aim is to end.
+    """
+
+    def __init__(self, mind: Mind, model: str, aim: Aim, check: Callable[[], None]) -> None:
+        self._mind, self._aim, self._check = mind, aim, check
+        self._asked: dict[str, Any] = {"model": model}
+
+    def begin(self, run: str) -> Step:
+        """Return what to try first."""
+        self._asked["run"] = run
+        return self._step("begin", vars(self._aim))
+
+    def see(self, record: Mapping[str, Any], seconds: float) -> Step:
+        """Return what a reading leads to."""
+        return self._step("see", {"record": record, "seconds": seconds})
+
+    def settle(self) -> dict[str, Any]:
+        """Return the answer."""
+        found: dict[str, Any] = json.loads(self._mind.ask("settle", self._asked))
+        return found
+
+    def _step(self, question: str, more: Asked) -> Step:
+        self._check()
+        step = Step(**json.loads(self._mind.ask(question, self._asked | dict(more))))
+        self._check()
+        return step

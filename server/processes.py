@@ -1,0 +1,204 @@
+"""Processes that answer the server's questions: started when they are first asked, asked over pipes, and let go.
+
+They are new interpreters, not forks of a server with threads. Each ends when this process does, however that ends: its
+standard input is a pipe whose closing it waits for.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Pipe
+from typing import Any
+
+from retrolux.server.errors import ProcessEnded
+from retrolux.server.passing import raised
+
+ANSWER, PROBLEM, PROGRESS = b"=", b"!", b"%"
+"""First byte of what a process says; the rest is JSON."""
+
+PROGRAM = "retrolux.server.child"
+LAST_SECONDS = 5  # for a process that has closed its pipes to be gone
+
+
+class Process:
+    """A process of :mod:`retrolux.server.child` and the pipes to it, on each of which one question goes at a time.
+
+    Parameters
+    ----------
+    setup : mapping
+        JSON values that it begins with; ``nice`` is what its priority is lowered by.
+    pipes : int
+    threads : int, optional
+        How many its libraries may use where they share work out; by default as many as this process's.
+    """
+
+    def __init__(self, setup: Mapping[str, Any], pipes: int = 1, threads: int | None = None) -> None:
+        ends = [Pipe() for _ in range(pipes)]
+        self._pipes = [ours for ours, _ in ends]
+        theirs = [end.fileno() for _, end in ends]
+        self._process = subprocess.Popen(  # noqa: S603 - this interpreter
+            [sys.executable, "-P", "-m", PROGRAM],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=theirs,
+            env=os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)}),
+            process_group=0,  # the terminal's Ctrl-C is for the server, which finishes what it was asked
+        )
+        self._sent_away = False
+        with suppress(BrokenPipeError):  # it is gone already, which asking it will tell
+            self._lifeline.write(json.dumps({"nice": 0, **setup, "pipes": theirs}).encode() + b"\n")
+            self._lifeline.flush()
+        for _, end in ends:
+            end.close()
+
+    @property
+    def _lifeline(self) -> Any:  # noqa: ANN401 - a file, as there is a pipe
+        return self._process.stdin
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is gone."""
+        return self._process.poll() is not None
+
+    def ask(self, pipe: int, question: Mapping[str, Any], report: Callable[[float], None] | None = None) -> bytes:
+        """Return the answer as JSON.
+
+        Parameters
+        ----------
+        report : callable, optional
+            Called with the fraction done, where the answer takes long; what it raises ends the asking.
+
+        Raises
+        ------
+        ProcessEnded
+            When the process ends before it has answered.
+        DeviceError, ModelError, ServerError
+            As they were raised there; RuntimeError for what was not foreseen.
+        """
+        line = self._pipes[pipe]
+        try:
+            line.send_bytes(json.dumps(question).encode())
+            said = line.recv_bytes()
+            while said[:1] == PROGRESS:
+                if report is not None:
+                    report(float(said[1:]))
+                said = line.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise self._end() from error
+        if said[:1] == PROBLEM:
+            raise raised(json.loads(said[1:]))
+        return said[1:]
+
+    def kill(self) -> None:
+        """End it at once, without waiting until it is gone."""
+        self._sent_away = True
+        self._process.kill()
+
+    def end(self) -> None:
+        """End it at once; it is gone when this returns."""
+        self.kill()
+        self._process.wait()
+        with suppress(OSError):
+            self._lifeline.close()
+
+    def _end(self) -> ProcessEnded:
+        """Return, in words, how it ended."""
+        if self._sent_away:
+            return ProcessEnded("The process that was to answer was told to end.", "Ask again.")
+        try:
+            code = self._process.wait(LAST_SECONDS)
+        except subprocess.TimeoutExpired:
+            return ProcessEnded("The process that was to answer does not answer.", "Ask again: another one is started.")
+        if code == -signal.SIGKILL:
+            return ProcessEnded(
+                "The process that was to answer was killed, as the system does when memory runs out.",
+                "Free some memory, or ask for less (fewer samples, a smaller model); the next question starts another.",
+            )
+        how = f"by signal {-code}" if code < 0 else f"with exit code {code}"
+        return ProcessEnded(
+            f"The process that was to answer ended {how}.",
+            "Ask again: another one is started. The server's log may tell why.",
+        )
+
+
+class Kept:
+    """One process that is there while it is asked: started at the first question, and again where it has ended.
+
+    Parameters
+    ----------
+    start : callable
+        Returns a new process.
+    pipes : int
+        How many it has.
+    idle : float
+        Seconds without a question after which :meth:`rest` lets it go.
+    clock : callable
+        Seconds, monotonic.
+    """
+
+    def __init__(
+        self, start: Callable[[], Process], pipes: int, idle: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._start, self._idle, self._clock = start, idle, clock
+        self._lines = [threading.Lock() for _ in range(pipes)]
+        self._lock = threading.Lock()
+        self._process: Process | None = None
+        self._users = 0
+        self._last = clock()
+
+    @property
+    def process(self) -> Process | None:
+        """The process, where there is one."""
+        return self._process
+
+    def ask(self, pipe: int, question: Mapping[str, Any]) -> bytes:
+        """Return the answer as JSON; others on the same pipe wait for it. Raises what :meth:`Process.ask` does."""
+        with self.used(), self._lines[pipe]:
+            return self._present().ask(pipe, question)
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Keep the process, if there is one, from being let go."""
+        with self._lock:
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                self._last = self._clock()
+
+    def rest(self) -> None:
+        """Let the process go if nobody asked it for long."""
+        with self._lock:
+            if not self._users and self._clock() - self._last >= self._idle:
+                self._let_go()
+
+    def close(self) -> None:
+        """Let the process go; who waits for its answer gets an error."""
+        with self._lock:
+            self._let_go()
+
+    def _present(self) -> Process:
+        with self._lock:
+            if self._process is not None and self._process.ended:
+                self._let_go()
+            if self._process is None:
+                self._process = self._start()
+            return self._process
+
+    def _let_go(self) -> None:
+        if self._process is not None:
+            self._process.end()
+            self._process = None
