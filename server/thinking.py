@@ -55,8 +55,8 @@ class Thinking:
         Parameters
         ----------
         question : str
-            ``invert``, ``many``, ``predict``, ``sample``; ``load``, which answers nothing; ``begin``, ``see`` and ``settle`` of
-            an aim; ``fit``.
+            ``invert``, ``many``, ``predict``, ``sample``; ``load``, which answers nothing; ``begin``, ``see`` and
+            ``settle`` of an aim; ``fit``.
         asked : mapping
             JSON values; ``model`` is the method that is asked.
         now : float
