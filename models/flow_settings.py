@@ -9,7 +9,9 @@ from retrolux.models.errors import BadData
 
 @dataclass(frozen=True, slots=True)
 class FlowSettings:
-    """Size of the flow, chosen on days of October left out; the library's own defaults take fifty times as long.
+    """Size of the flow; levels, trees and rate chosen on days of October left out.
+
+    The library's own defaults take more than twenty times as long.
 
     Attributes
     ----------
