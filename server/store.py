@@ -28,6 +28,7 @@ class ModelStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._loaded: dict[str, tuple[tuple[int, int], Model]] = {}
+        self._devices: dict[str, tuple[tuple[int, ...], str]] = {}
         self._lock = threading.Lock()
 
     def save(self, model: "Model", device: str) -> None:
@@ -87,6 +88,17 @@ class ModelStore:
 
     def device(self, method: str) -> str:
         """Return the instrument whose readings the method's model was fitted to, ``unknown`` if that is not kept."""
+        try:
+            status = self._origin(method).stat()
+            stamp = (*self._stamp(method), status.st_mtime_ns, status.st_ino)
+        except OSError:
+            return "unknown"
+        known = self._devices.get(method)
+        if known is None or known[0] != stamp:
+            known = self._devices[method] = stamp, self._device(method)
+        return known[1]
+
+    def _device(self, method: str) -> str:
         try:
             origin = json.loads(self._origin(method).read_text(encoding="utf-8"))
             same = origin["data_hash"] == read_manifest(self.folder / method)["data_hash"]
