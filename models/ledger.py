@@ -62,8 +62,9 @@ class Ledger:
         table, fold = np.hstack([data.inputs, data.outputs]), folds(data, self.n_folds)
         pattern, which = readings.patterns(data.saturated)
         group = which * self.n_folds + fold
+        group = group.astype(np.min_scalar_type(int(group.max(initial=0))))  # small numbers are sorted faster
         order = np.argsort(group, kind="stable")
-        starts = np.flatnonzero(np.diff(group[order], prepend=-1))
+        starts = np.flatnonzero(np.diff(group[order].astype(np.intp), prepend=-1))
         for rows in np.split(order, starts[1:]) if len(order) else []:
             key = pattern[which[rows[0]]].tobytes(), int(fold[rows[0]])
             new = Moments.of(table[rows])

@@ -123,9 +123,14 @@ def grouped(names: tuple[str, ...], cells: NDArray[np.bool_], counts: NDArray[np
 
 def patterns(saturated: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
     """Return the patterns of saturated cells that occur, shape (n_patterns, n_outputs), and each reading's own."""
-    packed = np.ascontiguousarray(np.packbits(saturated, axis=1))
-    rows = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
-    _, first, which = np.unique(rows, return_index=True, return_inverse=True)
+    if not saturated.any():
+        return saturated[:1], np.zeros(len(saturated), dtype=np.intp)
+    packed = np.packbits(saturated, axis=1)
+    width = -(-packed.shape[1] // 8) * 8
+    padded = np.ascontiguousarray(np.pad(packed, ((0, 0), (0, width - packed.shape[1]))))
+    words = padded.view(np.uint64)  # which sort faster than bytes
+    keys = words.ravel() if width == 8 else words.view(np.dtype((np.void, width))).ravel()
+    _, first, which = np.unique(keys, return_index=True, return_inverse=True)
     return saturated[first], which
 
 

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from gmr.gmm import covariance_initialization
 from scipy.stats import multivariate_normal
 
 from retrolux.models.dataset import Dataset
 from retrolux.models.gmm import GmmModel
-from retrolux.models.mixture import Mixture, _expectation_maximisation, _log_likelihood
+from retrolux.models.mixture import Mixture, _expectation_maximisation, _first, _log_likelihood
 from tests.models.conftest import PAPER, light, lines
 
 
@@ -42,6 +43,11 @@ def test_its_likelihood_is_scipys():
         for prior, m, c in zip(mixture.priors, mixture.means, mixture.covariances, strict=True)
     ]
     assert _log_likelihood(mixture, table) == pytest.approx(np.log(np.sum(parts, axis=0)).sum())
+
+
+def test_it_begins_where_gmr_does():
+    table = np.random.default_rng(2).normal(size=(60, 3)) * 10
+    assert _first(table, 3) == pytest.approx(covariance_initialization(table, 3))
 
 
 @pytest.mark.parametrize("k", [1, 2, 3])

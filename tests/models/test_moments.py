@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from retrolux.models.ledger import MOST, Ledger, Scattered, folds
 from retrolux.models.moments import Moments
+from retrolux.models.readings import patterns
 from tests.models.conftest import CHANNELS, light
 
 UNITS = np.array([1.0, 1e5, 1e-3, 40.0])
@@ -79,6 +80,16 @@ def test_each_question_has_the_readings_that_are_complete_in_it(seed, names):
         cells, counts = told.patterns()
         assert counts @ cells == pytest.approx(data.saturated.sum(axis=0))
         assert counts.sum() == 60
+
+
+@pytest.mark.parametrize("n_outputs", [1, 8, 10, 65, 130])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_patterns_are_those_that_occur(n_outputs, order):
+    rng = np.random.default_rng(n_outputs)
+    for cells in (rng.random((200, n_outputs)) < 0.02, np.zeros((5, n_outputs), dtype=bool)):
+        found, which = patterns(np.asarray(cells, order=order))
+        assert found[which].tolist() == cells.tolist()
+        assert len(found) == len(np.unique(cells, axis=0))
 
 
 def test_a_ledger_is_the_same_from_its_arrays():
