@@ -196,6 +196,13 @@ class Dataset:
         return [self.output_names.index(name) for name in outputs]
 
 
+def latest_time(data: Dataset, known: float | None = None) -> float | None:
+    """Return when the latest reading was made, of these and one that is known; None where they do not say."""
+    if data.times is None or not len(data):
+        return known
+    return max(float(data.times.max()), -np.inf if known is None else known)
+
+
 def _refuse_outside(scale: Scale, inputs: NDArray[np.float64], names: tuple[str, ...]) -> None:
     outside = (inputs < scale.low) | (inputs > scale.high)
     if outside.any():

@@ -26,7 +26,7 @@ from retrolux.models import (
 )
 from retrolux.models.ambient import Ambient
 from retrolux.models.conditional import Conditional, Fit, bounded
-from retrolux.models.dataset import Dataset
+from retrolux.models.dataset import Dataset, latest_time
 from retrolux.models.derivatives import Sensitivity
 from retrolux.models.drift import Drift
 from retrolux.models.errors import BadData, BadTarget, ModelUnreadable, NotFitted
@@ -88,6 +88,7 @@ class Method(Model):
         self._world: StateSpace | None = None
         self._judge: Judge | None = None
         self._drift = Drift.none(0)
+        self.until: float | None = None
         self._lock = threading.RLock()
 
     @abstractmethod
@@ -133,7 +134,7 @@ class Method(Model):
         self._data, self._fits, self._scatter, self._factors, self._witnesses = chosen, {}, None, {}, {}
         self._light = self._world = self._judge = self._density = None
         self._derived = {}
-        self._drift = Drift.none(len(self.output_names))
+        self._drift, self.until = Drift.none(len(self.output_names)), latest_time(data)
         self._begin(data, chosen)
         try:
             self._learn(progress)
@@ -148,6 +149,7 @@ class Method(Model):
         """Watch whether further readings are as this model says; see :meth:`Model.update`. Raises BadData."""
         new = readings.alike(data, self.data, self.output_names)
         self._drift.see(self._standard(new))
+        self.until = latest_time(data, self.until)
         return self
 
     def _standard(self, new: Dataset) -> Array:

@@ -31,6 +31,8 @@ class Model(ABC):
     output_names: tuple[str, ...]
     data_hash: str
     n_rows: int
+    until: float | None
+    """When the latest reading was made that it knows of, seconds since the epoch; None where none says."""
     updates: ClassVar[bool] = False
     """Whether further readings change it without a fit."""
     smooth: ClassVar[bool] = True

@@ -47,6 +47,7 @@ def restored(cls: type[M], manifest: dict[str, Any], files: dict[str, bytes]) ->
     if "light" in manifest:
         model._light = restored(cls, manifest["light"], _of("light", files))
         model._world = StateSpace.from_files(_of("world", files))
+    model.until = manifest.get("until")
     model._drift = Drift.none(len(model.output_names))
     model._take_more(manifest, files)
     return model
@@ -57,6 +58,7 @@ def _manifest(model: "Method") -> dict[str, Any]:
         "method": model.method,
         "data_hash": model.data_hash,
         "n_rows": model.n_rows,
+        "until": model.until,
         "inputs": model.input_names,
         "outputs": model.output_names,
         "counts": model.scale.counts,

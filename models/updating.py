@@ -8,7 +8,7 @@ import numpy as np
 
 from retrolux.models import readings, storage
 from retrolux.models.conditional import Fit
-from retrolux.models.dataset import Dataset
+from retrolux.models.dataset import Dataset, latest_time
 from retrolux.models.following import Following
 from retrolux.models.ledger import MOST, Ledger, Scattered, Told
 from retrolux.models.method import Method, Names
@@ -98,6 +98,7 @@ class Updating(Method):
             self._fits, self._scatter, self._derived = {}, None, {}
             if self.n_rows >= GROWTH * self._judged_at:
                 self._forget_calibrations()
+        self.until = latest_time(data, self.until)
         if self._light is not None and self._following is not None:
             self._light.update(self._following.net(new))
         return self

@@ -1,0 +1,101 @@
+"""Models that keep up with the log."""
+
+import numpy as np
+import pytest
+
+from retrolux.models import registry
+from retrolux.server import updating
+from retrolux.server.config import Config
+from retrolux.server.laboratory import Laboratory
+from retrolux.server.updating import Keeper
+
+TARGET = {"445nm": 9000.0, "515nm": 16000.0, "630nm": 9000.0}
+
+
+@pytest.fixture
+def laboratory(tmp_path):
+    with Laboratory(Config(device="sim", state=tmp_path)) as found:
+        collect(found, 40, 0)
+        data, device = found.own_dataset()
+        for model in found.fit(data, ["linear", "pls"]):
+            found.store.save(model, device)
+        yield found
+
+
+def collect(laboratory, n: int, seed: int) -> None:
+    for row in np.random.default_rng(seed).random((n, 3)):
+        laboratory.measure([float(x) for x in row * 0.8])
+
+
+def test_what_is_logged_is_learnt_as_by_a_fit(laboratory):
+    keeper = Keeper(laboratory)
+    for seed in range(1, 4):
+        collect(laboratory, 5, seed)
+        told = keeper.learn()
+        assert told["linear"]["n_rows"] == 40 + 5 * seed
+        assert told["linear"]["stale"] is None
+    data, _ = laboratory.own_dataset()
+    assert told["pls"]["until"] == data.times.max()
+    for method in ("linear", "pls"):
+        expected = registry.create(method).fit(data)
+        points = np.array([[0.2, 0.3, 0.4]])
+        assert laboratory.store.get(method).predict(points) == pytest.approx(expected.predict(points), rel=1e-8)
+
+
+def test_nothing_is_learnt_twice(laboratory):
+    keeper = Keeper(laboratory)
+    collect(laboratory, 3, 1)
+    assert keeper.learn() == keeper.learn()
+    assert keeper.known()["linear"]["n_rows"] == 43
+
+
+def test_what_was_not_saved_is_caught_up_with(laboratory):
+    collect(laboratory, 6, 1)
+    Keeper(laboratory).learn()
+    with Laboratory(laboratory.config) as again:
+        assert again.store.get("linear").n_rows == 40
+        assert Keeper(again).learn()["linear"]["n_rows"] == 46
+
+
+def test_it_is_saved_now_and_then_and_at_the_end(laboratory, monkeypatch):
+    monkeypatch.setattr(updating, "FEWEST", 4)
+    keeper, saves = Keeper(laboratory), []
+    save = laboratory.store.save
+    monkeypatch.setattr(
+        laboratory.store, "save", lambda model, device: saves.append(model.n_rows) or save(model, device)
+    )
+    for seed in range(3):
+        collect(laboratory, 2, seed + 1)
+        keeper.learn()
+    assert saves == [44, 44]
+    keeper.close()
+    keeper.close()
+    assert saves == [44, 44, 46, 46]
+    with Laboratory(laboratory.config) as again:
+        assert again.store.get("pls").n_rows == 46
+        assert again.store.device("pls") == "sim"
+
+
+def test_a_fit_meanwhile_is_what_goes_on(laboratory):
+    keeper = Keeper(laboratory)
+    keeper.learn()
+    collect(laboratory, 4, 1)
+    data, device = laboratory.own_dataset()
+    with Laboratory(laboratory.config) as other:
+        (model,) = other.fit(data, ["linear"])
+        other.store.save(model, device)
+    collect(laboratory, 2, 2)
+    assert keeper.learn()["linear"]["n_rows"] == 46
+
+
+def test_readings_that_lack_a_channel_change_nothing(laboratory):
+    keeper = Keeper(laboratory)
+    laboratory.measure([0.1, 0.2, 0.3], channels=("nir",))
+    assert keeper.learn()["linear"]["n_rows"] == 40
+    assert laboratory.model("linear").invert(TARGET).inputs.keys() == {"R", "G", "B"}
+
+
+def test_far_behind_it_leaves_it_to_a_fit(laboratory, monkeypatch):
+    monkeypatch.setattr(updating, "MOST", 3)
+    collect(laboratory, 5, 1)
+    assert Keeper(laboratory).learn()["linear"]["n_rows"] == 40
