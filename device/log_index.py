@@ -8,6 +8,7 @@ with its checksum.
 import contextlib
 import os
 import re
+import stat
 import tempfile
 import zlib
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ SUFFIX = ".index"
 _MAGIC = b"retrolux index 1\n"
 _HEAD = np.dtype([("device", "<u8"), ("inode", "<u8"), ("end", "<u8"), ("blocks", "<u8")])
 _BLOCK = np.dtype([("start", "<u8"), ("first", "<f8"), ("last", "<f8"), ("sum", "<u4")])
-_READ = 1 << 22  # bytes at a time
+_READ = 1 << 20  # bytes at a time
 _TIME = re.compile(rb'"time"\s*:\s*(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)')
 
 Blocks = NDArray[np.void]
@@ -155,6 +156,7 @@ def _keep(path: Path, file: BinaryIO, index: Index) -> None:
         try:
             with os.fdopen(handle, "wb") as new:
                 new.write(_MAGIC + head.tobytes() + index.blocks.tobytes())
+            Path(draft).chmod(stat.S_IMODE(status.st_mode))  # whoever reads the log may read this
             Path(draft).replace(_place(path))
         except OSError:
             Path(draft).unlink()

@@ -39,9 +39,10 @@ def fit_line(told: Moments, n_given: int, rows: Array | None = None) -> Regressi
     slopes = np.asarray(shape / unit[:, None], dtype=np.float64)
     intercept, dof = told.mean[n_given:] - centre @ slopes, max(told.n - int(rank) - 1, 1)
     left = wanted - given @ slopes if rows is None else rows[:, n_given:] - intercept - rows[:, :n_given] @ slopes
-    gram = np.linalg.pinv((given / unit).T @ (given / unit), rcond=_RANK**2, hermitian=True)
+    products = (given / unit).T @ (given / unit)
+    gram = np.asarray(np.linalg.pinv(products, rcond=_RANK**2, hermitian=True), dtype=np.float64)
     scatter = residual_covariance(left, size, dof)
-    return Regression(intercept, slopes, scatter, centre, np.asarray(np.diag(1 / unit)), gram, told.n, dof)
+    return Regression(intercept, slopes, scatter, centre, np.diag(1 / unit), gram, told.n, dof)
 
 
 def few(n: int, n_given: int, n_wanted: int) -> bool:

@@ -97,9 +97,9 @@ def _gathered(path: Path, file: BinaryIO) -> Gathered | None:
         new = Gathered(lines=found.lines)
         new.add(path, lines)
         new.lines -= found.lines
-        if new.gathering.n and (told := new.to_arrays()) is None:
-            return None
         if new.gathering.n:
+            if (told := new.to_arrays()) is None:
+                return None
             found.extend(told)
             if len(lines) * SHARE >= at and lines.endswith(b"\n"):
                 _keep(folder, f"{at}-{at + len(lines)}-{zlib.crc32(lines):08x}.npz", told)
@@ -142,4 +142,5 @@ def _keep(folder: Path, name: str, arrays: Mapping[str, Any]) -> None:
             old.unlink()
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
             np.savez(file, allow_pickle=False, **arrays)
+        Path(file.name).chmod(0o644)  # as the log is
         Path(file.name).replace(folder / name)

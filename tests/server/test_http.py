@@ -217,6 +217,19 @@ class TestState:
         assert document["total"] == 3
         assert [r["in"][1] for r in document["readings"]] == [0.2, 0.3]
 
+    def test_the_log_is_answered_by_time(self, client: FlaskClient) -> None:
+        for green in (0.1, 0.2, 0.3):
+            client.get(f"/api?G={green}")
+        times = [r["time"] for r in client.get("/v1/log").get_json()["readings"]]
+        document = client.get(f"/v1/log?since={times[1]!r}&until={times[2]!r}").get_json()
+        assert document["total"] == 3
+        assert [r["time"] for r in document["readings"]] == [times[1]]
+
+    @pytest.mark.parametrize("name", ["since", "until"])
+    @pytest.mark.parametrize("time", ["", "now", "nan", "inf", "1e999", "9" * 5000])
+    def test_a_bad_time_is_refused(self, client: FlaskClient, name: str, time: str) -> None:
+        assert client.get("/v1/log", query_string={name: time}).status_code == 400
+
     @pytest.mark.parametrize("limit", ["0", "-1", "abc", "10001", "1.5", "²", "9" * 5000])
     def test_a_bad_limit_is_refused(self, client: FlaskClient, limit: str) -> None:
         assert client.get("/v1/log", query_string={"limit": limit}).status_code == 400
