@@ -1,78 +1,81 @@
-"""What a fit and an inversion cost by the number of columns: 3 to 100 inputs and as many outputs, by every method.
+"""What a fit and an answer cost with 3, 10, 30 and 100 inputs, and as many outputs."""
 
-Not part of the default tests: ``pytest tests/benchmarks/bench_columns.py -s`` (``-k "not forest and not bayes"`` for
-those that are quick). Of each the table has the seconds, and for the mixture what it rests on: parameters per component
-and iterations of expectation maximisation. Readings are 20 a column, 500 at least; each case is timed once.
-"""
-
-import time
+import subprocess
 from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
-from retrolux.models import mixture, registry
 from retrolux.models.dataset import Dataset
+from tests.benchmarks.children import Child
+from tests.benchmarks.figures import Figure
+from tests.benchmarks.peers.lines import Backward, Programme
+from tests.benchmarks.peers.mixture import Mixture
+from tests.benchmarks.timing import seconds
 
-SIZES = (3, 10, 30, 100)
-TABLE: dict[tuple[str, str], dict[int, float]] = {}
+pytestmark = pytest.mark.filterwarnings("ignore")
+N = 300
+PATIENCE = 60.0  # seconds for a fit and three answers
+PEERS = {"linear": Programme, "pls": Backward, "gmm": Mixture}
+OURS = """
+import numpy as np
+from time import perf_counter
+from pathlib import Path
+from retrolux.models import registry
+from retrolux.models.dataset import Dataset
+method, path = sys.argv[1:3]
+file = np.load(path)
+names = tuple(f"x{i}" for i in range(file["inputs"].shape[1])), tuple(f"y{i}" for i in range(file["outputs"].shape[1]))
+data = Dataset(file["inputs"], file["outputs"], np.zeros(file["outputs"].shape, bool), *names)
+began = perf_counter()
+model = registry.create(method, targets=names[1]).fit(data)
+fit, asked = perf_counter() - began, []
+for row in data.outputs[:4]:
+    began = perf_counter()
+    model.invert(dict(zip(names[1], row.tolist())))
+    asked.append(perf_counter() - began)
+told = [fit, float(np.median(asked[1:]))]
+"""
 
 
-def readings(size: int) -> Dataset:
-    """Return those of a linear instrument with as many outputs as inputs, each input seen by a few of them."""
-    rng = np.random.default_rng(size)
-    n = max(500, 40 * size)
-    inputs = rng.random((n, size))
-    slopes = 900.0 * np.eye(size) + rng.uniform(0, 100 / size, (size, size))
-    outputs = 50 + inputs @ slopes + rng.normal(size=(n, size))
-    names = tuple(f"x{i}" for i in range(size)), tuple(f"y{i}" for i in range(size))
+def lines(n: int) -> Dataset:
+    """A straight instrument of n inputs and n outputs, slopes in the hundreds, noise of 1."""
+    rng = np.random.default_rng(n)
+    slopes, inputs = rng.uniform(100, 900, (n, n)), rng.random((N, n))
+    outputs = 50 + inputs @ slopes + rng.normal(size=(N, n))
+    names = tuple(f"x{i}" for i in range(n)), tuple(f"y{i}" for i in range(n))
     return Dataset(inputs, outputs, np.zeros(outputs.shape, dtype=bool), *names)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def table() -> Any:
-    """Print the table when all have run; on one thread, for the columns are few beside what a thread costs."""
-    with threadpool_limits(1):
-        yield
-    print("\n\n| seconds | " + " | ".join(f"{size} + {size}" for size in SIZES) + " |\n|---|" + "--:|" * len(SIZES))
-    for (method, act), row in TABLE.items():
-        cells = (f"{row[size]:.3g}" if size in row else "–" for size in SIZES)
-        print(f"| {method}, {act} | " + " | ".join(cells) + " |")
+@pytest.mark.parametrize("n", [3, 10, 30, 100])
+@pytest.mark.parametrize("method", ["linear", "pls", "gmm", "bayes", "forest"])
+def test_columns(
+    method: str, n: int, benchmark: Any, child: Child, columns: dict[tuple[str, str], dict[int, Figure]]
+) -> None:
+    if method == "forest":
+        pytest.importorskip("ForestDiffusion", reason="the extra `forest` is not installed")
+    data = lines(n)
+    path = child.folder / "readings.npz"
+    np.savez(path, inputs=data.inputs, outputs=data.outputs)
+    told = benchmark.pedantic(lambda: _told(child, method, str(path)), rounds=1)
+    for i, act in enumerate(("fit", "an answer")):
+        ours = None if told is None else told[i]
+        values = {"ours": ours, "peer": _peer(method, data)[i], "remark": "" if told else f"over {PATIENCE:.0f} s"}
+        key, what = f"columns-{method}-{act}-{n}", f"{method}, {act}, {n} inputs and outputs"
+        columns.setdefault((method, act), {})[n] = Figure(key, what, unit="s", **values)
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("method", registry.METHODS)
-def test_fit_and_invert(benchmark: Any, method: str, size: int) -> None:
-    data = readings(size)
-    targets = data.output_names
-    began = time.perf_counter()
-    model = registry.create(method, targets=targets).fit(data)
-    benchmark.extra_info["fit, s"] = timed(method, "fit", size, began)
-    wanted = dict(zip(targets, data.outputs[0].tolist(), strict=True))
-    benchmark.group = f"invert, {size} + {size}"
-    began = time.perf_counter()
-    answer = benchmark.pedantic(lambda: model.invert(wanted, samples=200), rounds=1)
-    timed(method, "invert", size, began)
-    assert list(answer.inputs.values()) == pytest.approx(data.inputs[0].tolist(), abs=0.15)
+def _told(child: Child, method: str, path: str) -> list[float] | None:
+    """Seconds of a fit and of an answer; None where it takes too long."""
+    try:
+        return child.told(OURS, method, path, timeout=PATIENCE)[0]
+    except subprocess.TimeoutExpired:
+        return None
 
 
-@pytest.mark.parametrize("k", [1, 4])
-@pytest.mark.parametrize("size", SIZES)
-def test_one_mixture(benchmark: Any, size: int, k: int) -> None:
-    """Expectation maximisation of so many components: seconds an iteration, the rest of a fit left out."""
-    table = np.random.default_rng(0).normal(size=(40 * size + 500, 2 * size)) * 10
-    start = mixture._expectation_maximisation(table[: 8 * size + 100], k, 0)
-    benchmark.group = f"an iteration, {size} + {size}"
-    began = time.perf_counter()
-    benchmark.pedantic(lambda: start.from_samples(table, n_iter=1), rounds=1)
-    timed(f"gmm of {k}", "an iteration", size, began)
-    d = 2 * size
-    TABLE.setdefault((f"gmm of {k}", "parameters"), {})[size] = k * (d + d * (d + 1) // 2) + k - 1
-
-
-def timed(method: str, act: str, size: int, began: float) -> float:
-    seconds = time.perf_counter() - began
-    TABLE.setdefault((method, act), {})[size] = seconds
-    print(f"\n{method}, {act}, {size}: {seconds:.3g} s", end="", flush=True)
-    return seconds
+def _peer(method: str, data: Dataset) -> tuple[float | None, float | None]:
+    if method not in PEERS:
+        return None, None
+    made: list[Any] = []
+    fit = seconds(lambda: made.append(PEERS[method](data)))
+    return fit, float(np.median([seconds(lambda row=row: made[0].answer(row)) for row in data.outputs[:3]]))

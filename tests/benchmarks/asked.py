@@ -1,0 +1,52 @@
+"""What is asked of each figure, and the ratio below which the gate refuses.
+
+The gate checks ratios to a peer in the same run, never seconds: a machine may be slow, but then it is to both.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Asked:
+    """At most this much of ours, or at least this ratio, the peer's over ours."""
+
+    most: float | None = None
+    ratio: float | None = None
+
+    def met(self, ours: float, ratio: float | None) -> bool:
+        if self.most is not None:
+            return ours <= self.most
+        return ratio is not None and self.ratio is not None and ratio >= self.ratio
+
+
+QUICK = ("linear", "pls", "gmm")
+PLACES = ("library", "server")
+
+
+def _each(places: Sequence[str], methods: Sequence[str], quantile: str, most: float) -> dict[str, Asked]:
+    return {f"invert-{m}-{place}-{quantile}": Asked(most=most) for place in places for m in methods}
+
+
+ASKED: dict[str, Asked] = {
+    "forest-fit-80": Asked(ratio=20),
+    "forest-fit-520": Asked(ratio=20),
+    "forest-sample-80": Asked(ratio=10),
+    "forest-sample-520": Asked(ratio=10),
+    "forest-rmse-80": Asked(ratio=1),
+    "forest-rmse-520": Asked(ratio=1),
+    "forest-memory": Asked(most=300),  # MB
+    "forest-memory-slim": Asked(most=200),
+    **_each(PLACES, QUICK, "p50", 1e-3),
+    **_each(PLACES, QUICK, "p99", 5e-3),
+    **_each(PLACES, ["forest"], "p50", 50e-3),
+    **{f"many-{m}": Asked(ratio=100) for m in QUICK},
+    "start-help": Asked(most=0.2),
+    "start-measure": Asked(most=0.6),
+    "start-serve": Asked(most=1.0),
+    "start-idle": Asked(most=80),
+}
+"""By the figure's key: seconds, or MB of 10⁶ bytes; a figure that is not here is shown for itself."""
+
+GATE: dict[str, float] = {}
+"""Least ratio to the peer that passes the gate, about half of what a quiet machine shows; to be raised as it grows."""
