@@ -20,7 +20,6 @@ PEERS = {"linear": Programme, "pls": Backward, "gmm": Mixture}
 OURS = """
 import numpy as np
 from time import perf_counter
-from pathlib import Path
 from retrolux.models import registry
 from retrolux.models.dataset import Dataset
 method, path = sys.argv[1:3]

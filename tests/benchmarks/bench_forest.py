@@ -16,7 +16,7 @@ pytest.importorskip("ForestDiffusion", reason="the extra `forest` is not install
 
 from tests.benchmarks.peers import forest
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the peer's own
+pytestmark = [pytest.mark.usefixtures("workers_choose"), pytest.mark.filterwarnings("ignore")]  # the peer's own
 DRAWS = 100
 SIZES = [pytest.param(80, marks=pytest.mark.gate), 520]
 PEER = "ForestDiffusion"

@@ -34,7 +34,8 @@ def loop(method: str, data: Dataset, rows: Array) -> tuple[str, Callable[[], obj
         programme = Programme(data)
         return "SciPy's SLSQP in a loop", lambda: [programme.answer(row) for row in few], ONE_BY_ONE / N
     if method == "pls":
-        return "PLSRegression.predict", lambda: Backward(data).predicted(rows), 1.0
+        backward = Backward(data)
+        return "PLSRegression.predict", lambda: backward.predicted(rows), 1.0
     mixture = Mixture(data)
     return "gmr, condition and sample in a loop", lambda: [mixture.answer(row) for row in few], ONE_BY_ONE / N
 

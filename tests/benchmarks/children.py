@@ -16,10 +16,11 @@ import numpy as np
 from tests.benchmarks.timing import seconds
 
 COMMAND = str(Path(sys.executable).with_name("retrolux"))
-ENDS = "\nfrom pathlib import Path\nprint(json.dumps([told, peak()]))\n"
+ENDS = "\nprint(json.dumps([told, peak()]))\n"
 # VmHWM is the process's own; ru_maxrss begins with what its parent had
 BEGINS = """
 import json, sys
+from pathlib import Path
 def peak():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) * 1024 / 1e6

@@ -56,6 +56,13 @@ def child(tmp_path: Path) -> Child:
 
 
 @pytest.fixture
+def workers_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Worker processes divide the cores among themselves, as joblib has it where nothing is said of threads."""
+    for library in ("OMP", "OPENBLAS"):
+        monkeypatch.delenv(f"{library}_NUM_THREADS", raising=False)
+
+
+@pytest.fixture
 def as_served() -> Iterator[None]:
     """One thread for BLAS, as ``retrolux`` sets for itself; for the peers too, whose matrices are as small."""
     for name in ("scipy.linalg", "sklearn.linear_model"):  # each brings a BLAS, which is limited once it is there
