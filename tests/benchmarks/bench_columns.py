@@ -77,4 +77,7 @@ def _peer(method: str, data: Dataset) -> tuple[float | None, float | None]:
         return None, None
     made: list[Any] = []
     fit = seconds(lambda: made.append(PEERS[method](data)))
-    return fit, float(np.median([seconds(lambda row=row: made[0].answer(row)) for row in data.outputs[:3]]))
+    took = [seconds(lambda: made[0].answer(data.outputs[0]))]
+    if took[0] < 1:
+        took = [seconds(lambda row=row: made[0].answer(row)) for row in data.outputs[:3]]
+    return fit, float(np.median(took))

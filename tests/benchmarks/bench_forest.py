@@ -72,7 +72,7 @@ def _compare(n: int, made: dict[str, Any], unseen: Dataset, record: Record) -> N
     error = {"ours": _rms(found.mean - truth), "peer": _rms(drawn.mean(axis=1) - truth)}
     held = {"ours": _share(found.low, truth, found.high), "peer": _share(low, truth, high)}
     record(f"forest-rmse-{n}", f"forest of {n}, RMSE of inputs, unseen readings", "", **error, beside=PEER)
-    record(f"forest-coverage-{n}", f"forest of {n}, 90 % intervals hold, %", "", **held, beside=PEER)
+    record(f"forest-coverage-{n}", f"forest of {n}, 90 % intervals hold", "%", **held, beside=PEER)
 
 
 def _rms(errors: np.ndarray) -> float:

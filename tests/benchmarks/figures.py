@@ -18,8 +18,8 @@ class Figure:
     what : str
     ours, peer : float or None
         In the unit; None of a figure that could not be had.
-    unit : {"s", "MB", ""}
-        Of time, of memory, or of whatever ``what`` says.
+    unit : {"s", "MB", "%", ""}
+        Of time, of memory, a share, which has no ratio, or of whatever ``what`` says.
     beside : str
         What the peer is.
     remark : str
@@ -36,7 +36,8 @@ class Figure:
     @property
     def ratio(self) -> float | None:
         """The peer's over ours: above 1, ours is faster or smaller."""
-        return self.peer / self.ours if self.peer is not None and self.ours else None
+        known = self.unit != "%" and self.peer is not None and self.ours
+        return self.peer / self.ours if known else None
 
     @property
     def asked(self) -> Asked | None:
@@ -65,7 +66,7 @@ def table(figures: Iterable[Figure]) -> str:
 def _row(f: Figure) -> str:
     what = f.what + (f" ({f.remark})" if f.remark else "")
     peer = "–" if f.peer is None else f"{amount(f.peer, f.unit)}, {f.beside}"
-    ratio = "–" if f.ratio is None else f"{f.ratio:.3g}"
+    ratio = "–" if f.ratio is None else _short(f.ratio)
     met = {None: "–", True: "yes", False: "**no**"}[f.met]
     return f"| {what} | {amount(f.ours, f.unit)} | {peer} | {ratio} | {_wish(f)} | {met} |"
 
@@ -81,10 +82,14 @@ def amount(value: float | None, unit: str) -> str:
     if value is None:
         return "none"
     if unit != "s":
-        return f"{value:.3g} {unit}".strip() if value < 1000 else f"{value:,.0f} {unit}".strip()
+        return f"{_short(value)} {unit}".strip()
     if value < 1e-3:
         return f"{value * 1e6:.3g} µs"
     return f"{value * 1e3:.3g} ms" if value < 1 else f"{value:.3g} s"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if value < 1000 else f"{value:,.0f}"
 
 
 def by_columns(rows: dict[tuple[str, str], dict[int, Figure]]) -> str:

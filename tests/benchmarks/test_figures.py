@@ -21,6 +21,7 @@ def test_a_ratio_is_the_peers_over_ours():
     assert figure(ours=4.0).met is False
     assert figure(peer=None).met is False
     assert figure(key="nobody asked").met is None
+    assert figure(unit="%").ratio is None
 
 
 def test_a_limit_is_of_ours_alone():
