@@ -1,4 +1,4 @@
-"""The one command: ``python -m tests.benchmarks`` (about fifteen minutes; ``--gate`` two, ``--long`` with the million).
+"""The one command: ``python -m tests.benchmarks`` (half an hour and more; ``--gate`` three minutes).
 
 Each library has as many threads as a user's would, not the one that tests have; and ``OPENBLAS_CORETYPE`` is unset
 before NumPy is loaded, for it chooses kernels of another processor. Further arguments go to pytest.
