@@ -154,7 +154,7 @@ def known(state: StateSpace, seen: Array, limits: tuple[Array, Array]) -> Forwar
     pooled = scatter.covariance(np.full((1, seen.shape[1]), 0.5), gains)[0]
 
     def covariance(x: Array, _: Array) -> Array:
-        return np.asarray(scatter.covariance(x, gains) + leverage(x)[:, None, None] * pooled)
+        return np.asarray(scatter.quickly(x, gains) + leverage(x)[:, None, None] * pooled)
 
     def gradient(sums: Array) -> Array:  # a bend x (1 − x) has this difference exactly
         return np.asarray(state.response.slopes(sums / 2))

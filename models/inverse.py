@@ -149,7 +149,7 @@ class Question:
         """Return a root of the covariance of the outputs that are there."""
         there = ~np.isnan(self.outputs)
         inside = np.where(kinds == PULSED, np.clip(x, 1e-9, 1 - 1e-9), x)  # whatever is pulsed has a pulse's scatter
-        total = self.uncertainty + self.scatter.covariance(inside[None], self.response.gains)[0]
+        total = self.uncertainty + self.scatter.quickly(inside[None], self.response.gains)[0]
         return np.asarray(np.linalg.cholesky(total[np.ix_(there, there)]))
 
     def derivative(self, branch: Branch) -> Array:

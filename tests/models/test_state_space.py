@@ -174,6 +174,7 @@ def test_the_scatter_is_that_of_common_pulses_and_of_each_output():
     for group in (first, ~first):  # the second input is fully on: it has no pulses
         drawn += gains[:, 0] * group * 0.01 * rng.standard_normal((n, 1))
     assert scatter.covariance(x[None], gains)[0] == pytest.approx(np.cov(drawn.T), rel=0.02, abs=0.3)
+    assert scatter.quickly(x[None], gains) == pytest.approx(scatter.covariance(x[None], gains), rel=1e-12, abs=1e-12)
 
 
 def test_rows_are_put_in_the_order_of_their_times(learnt):
