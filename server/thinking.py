@@ -78,7 +78,7 @@ class Thinking:
 
     def _invert(self, asked: Asked) -> dict[str, Any]:
         lab, model, net = self._lab, self._lab.model(asked["model"]), asked["net"]
-        refuse_of_a_table(model, net=net, played=asked["played"])
+        refuse_of_a_table(model, net=net, played=asked.get("played", False))
         solution = lab.invert(model, asked["target"], net=net, samples=asked["samples"])
         told = lab.sensitivity(model, solution, net=net) if asked["sensitivity"] else {}
         if known := asked["path"]:
