@@ -22,6 +22,8 @@ _RESTARTS = 3
 _ITERATIONS = 100
 _SCALE = 10.0  # of whitened columns, see Mixture
 _FLOOR = 0.05  # of the whole scatter, added to each component's covariance: none can shrink to a few readings
+_WIDEST = 180  # columns; gmr multiplies densities, and the ones of more columns, of 10⁻¹·⁶ each, are 0
+_MANY = 60  # given columns from which on their unit is chosen anew
 _RIDGE = 1e-7  # of a column's variance: readings without noise stay solvable
 
 
@@ -52,12 +54,14 @@ class Mixture(Fit):
 
     @classmethod
     def learn(cls, table: Array, *, seed: int, progress: Progress | None = None) -> Self:
-        """Fit mixtures of one component and more until BIC grows, and return the best.
+        """Fit mixtures of one component and more until BIC grows, and return the best; of very many columns, of one.
 
         Parameters
         ----------
         table : ndarray, shape (n_rows, n_columns)
         """
+        if table.shape[1] > _WIDEST:
+            return cls.single(Moments.of(table))
         white = _White.of(table)
         return cls._of(white, _best(white.table, seed, progress))
 
@@ -161,7 +165,7 @@ class MixtureGiven(Conditional):
         log = np.log(joint.priors) + (np.linalg.slogdet(inverse)[1] + (score * left).sum(axis=1)) / 2
         weights = softmax(log)
         whole = np.einsum("k,kij->ij", weights, slopes) + (weights[:, None] * means).T @ (score - weights @ score)
-        return np.asarray(whole * m.unit[self.wanted][:, None] / m.unit[self.columns])
+        return np.asarray(whole * self._shrink * m.unit[self.wanted][:, None] / m.unit[self.columns])
 
     def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:  # noqa: ARG002 - needs no draws
         """Return exact moments, and the quantiles of each column's own mixture.
@@ -228,10 +232,22 @@ class MixtureGiven(Conditional):
 
     def _joint(self) -> GMM:
         m, used = self.mixture, np.concatenate([self.columns, self.wanted])
-        return GMM(len(m.priors), m.priors, m.means[:, used], m.covariances[:, used][:, :, used])
+        scale = np.repeat([self._shrink, 1.0], [len(self.columns), len(self.wanted)])
+        covariances = m.covariances[:, used][:, :, used] * np.outer(scale, scale)
+        return GMM(len(m.priors), m.priors, m.means[:, used] * scale, covariances)
+
+    @property
+    def _shrink(self) -> float:
+        """What given columns are measured in, where they are many: else gmr's determinants are beyond every number."""
+        n = len(self.columns)
+        if n < _MANY:
+            return 1.0
+        block = self.mixture.covariances[:, self.columns][:, :, self.columns]
+        return float(np.exp(-np.linalg.slogdet(block)[1].min() / 2 / n))
 
     def _standard(self, given: Array) -> Array:
-        return np.asarray((given - self.mixture.centre[self.columns]) / self.mixture.unit[self.columns])
+        m = self.mixture
+        return np.asarray((given - m.centre[self.columns]) / m.unit[self.columns] * self._shrink)
 
 
 @dataclass(frozen=True, eq=False)

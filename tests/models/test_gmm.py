@@ -83,3 +83,21 @@ def test_readings_without_noise_are_no_trouble():
     found = model.recover(data.output_names, data.outputs[:5])
     assert found.mean == pytest.approx(data.inputs[:5], abs=1e-3)
     assert model.sample(20)[1].shape == (20, 8)
+
+
+def test_more_columns_than_gmr_can_multiply_are_one_component():
+    """Of 200 columns a density is below the smallest number; 100 of them given, the rest are told."""
+    rng = np.random.default_rng(5)
+    hidden = 1e4 * rng.normal(size=(700, 100))
+    table = np.hstack([hidden, hidden @ rng.normal(size=(100, 100)) / 10 + 0.1 * rng.normal(size=(700, 100))])
+    mixture = Mixture.learn(table, seed=0)
+    assert len(mixture.priors) == 1
+    for given, wanted in ((range(100), range(100, 200)), (range(100, 200), range(100))):  # the second: sharp
+        told = mixture.given(given, wanted)
+        design = np.c_[np.ones(700), table[:, given]]
+        slopes = np.linalg.lstsq(design, table[:, wanted])[0]
+        assert told.mean(table[:3, given]) == pytest.approx((design @ slopes)[:3], abs=1e-6)
+        assert told.posterior(table[:1, given], samples=10, seed=0).mean == pytest.approx(
+            (design @ slopes)[:1], abs=1e-6
+        )
+        assert told.derivative(table[0, given]) == pytest.approx(slopes[1:].T, abs=1e-6)
