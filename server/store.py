@@ -11,7 +11,7 @@ from retrolux.models.errors import ModelUnreadable
 from retrolux.models.storage import read_manifest
 from retrolux.server.errors import BadArgument, NoModel
 
-if TYPE_CHECKING:  # the list of what is saved is read without NumPy's readers of it
+if TYPE_CHECKING:  # to list what is saved, no method is loaded
     from retrolux.models.dataset import Dataset
     from retrolux.models.model import Model
 
