@@ -1,8 +1,8 @@
 """What a fit and an inversion cost by the number of columns: 3 to 100 inputs and as many outputs, by every method.
 
 Not part of the default tests: ``pytest tests/benchmarks/bench_scaling.py -s`` (``-k "not forest and not bayes"`` for
-those that are quick). Of each the table has the seconds, and for the mixture what it rests on: parameters per component
-and iterations of expectation maximisation. Readings are 20 a column, 500 at least; each case is timed once.
+those that are quick). Of each the table has the seconds, and for the mixture what it rests on: parameters and
+an iteration of expectation maximisation. Readings are 40 an input, 500 at least; each case is timed once.
 """
 
 import time

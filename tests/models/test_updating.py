@@ -43,12 +43,13 @@ def alike(one, other) -> None:
             assert found == pytest.approx(expected, abs=1e-8 * size), (pattern, name)
 
 
-@pytest.mark.parametrize("make_data", [light, gaussian])
+@pytest.mark.parametrize(
+    ("updating", "make_data"),
+    [("linear", light), ("linear", gaussian), ("pls", light), ("pls", gaussian), ("gmm", gaussian)],
+)
 @pytest.mark.parametrize("begin", [30, 150])
 def test_a_reading_at_a_time_is_a_refit(updating, make_data, begin):
     data = make_data(220, 3)
-    if updating == "gmm" and make_data is light:
-        pytest.skip("several components: not by moments")
     model = make(updating).fit(data.take(np.arange(begin)), seed=1)
     for i in range(begin, len(data)):
         model.update(data.take([i]))
