@@ -86,7 +86,7 @@ class Updating(Method):
 
     def update(self, data: Dataset) -> Self:
         """Learn from further readings; see :meth:`Model.update`. Raises BadData, UnknownColumn, NotFitted."""
-        new = readings.alike(data, self.data, self.output_names)
+        new = readings.alike(data, super().data, self.output_names)  # not yet with those that wait
         with self._lock:
             told = self._readings_told
             self.n_rows, self.data_hash = self.n_rows + len(new), readings.chained(self.data_hash, new)
