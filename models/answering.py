@@ -50,10 +50,14 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
     method, names, columns = wish.model, wish.names, wish.model.data.columns(wish.names)
     own = posterior.scaled(method._honesty(names))
     found = setting.widened(own, names) if setting else own
-    mean, *spread = (part[0] for part in found.parts)
     offset = setting.ambient.mean if setting else np.zeros(len(method.output_names))
-    reached, asked = method.predict(mean[None])[0] + offset, wish.values + offset[columns]
-    reach = method.judge.attainable(method, names, asked, mean, setting)
+    asked = wish.values + offset[columns]
+    reach = method.judge.attainable(method, names, asked, found.mean[0], setting)
+    if not reach.met:
+        there = method.scale.scaled(np.array(list(reach.inputs.values())))
+        found = nearer(method, names, wish.values[None], found, there[None])
+    mean, *spread = (part[0] for part in found.parts)
+    reached = method.predict(mean[None])[0] + offset
     novelty = float(method.judge.novelty(method, names, wish.values))
     scale = method.scale
     inputs, predicted = _named(method.input_names, scale.own(mean)), _named(method.output_names, reached)
@@ -74,7 +78,30 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
         attainable=reach,
         novelty_p=novelty,
         ambient=_named(method.output_names, offset) if setting else None,
+        own=bool((mean == own.mean[0]).all()),
     )
+
+
+def nearer(method: "Method", names: tuple[str, ...], rows: Array, found: Posterior, nearest: Array) -> Posterior:
+    """Return answers to targets out of reach, moved to the nearest inputs where by its own predictions these miss less.
+
+    By much less, and where its own answer was cut off at a bound, or its outputs bend: it may be far from the nearest.
+    ``linear`` minimises the miss in counts, as the paper does, and keeps its answer; of a table, whose outputs have
+    units of their own, it takes the nearest.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n_targets, len(names))
+        Targets, net of ambient light where the method is.
+    nearest : ndarray, shape (n_targets, n_inputs)
+        Inputs of the nearest that can be met.
+    """
+    if method.nearest_in_counts:
+        return found if method.scale.counts else found.moved(nearest)
+    columns, scatter = method.data.columns(names), method.noise(names)
+    own, near = ((((method.predict(x)[:, columns] - rows) / scatter) ** 2).sum(axis=1) for x in (found.mean, nearest))
+    cut = ((found.mean <= 0) | (found.mean >= 1)).any(axis=1) | method._bends(names)
+    return found.moved(np.where((cut & (own > NEARLY**2 * near))[:, None], nearest, found.mean))
 
 
 def _gives(wish: Wish, answer: Solution) -> bool:

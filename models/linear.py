@@ -67,6 +67,7 @@ class LinearModel(Updating):
         return least_squares.draw_within_bounds(line, values, self._seen, samples, seed)
 
     prior_moves: ClassVar[bool] = False
+    nearest_in_counts: ClassVar[bool] = True
 
     def _moves(self, names: Names, values: Array, inputs: Array) -> Array:
         line = self._line(self.input_names, names)

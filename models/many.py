@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrolux.models import answering, branches, verdict
+from retrolux.models.nearest import Rows
 from retrolux.models.novelty import UNUSUAL
 from retrolux.models.posterior import Array, Posterior
 from retrolux.models.settling import Wish
@@ -31,8 +32,10 @@ def answered(method: "Method", names: Names, rows: Array, posterior: Posterior, 
     found = setting.widened(own, names) if setting else own
     columns, scale = method.data.columns(names), method.scale
     offset = setting.ambient.mean if setting else np.zeros(len(method.output_names))
-    net, asked = method.predict(found.mean), rows + offset[columns]
+    asked = rows + offset[columns]
     reach = method.judge.rows(method, names, asked, found.mean, setting)
+    found = _nearer(method, names, rows, found, reach)
+    net = method.predict(found.mean)
     novelty = method.judge.novelty(method, names, rows)
     inputs = scale.own(found.mean)
     return Solutions(
@@ -54,6 +57,16 @@ def answered(method: "Method", names: Names, rows: Array, posterior: Posterior, 
         novelty_p=novelty,
         several=_several(method, names, rows, posterior),
     )
+
+
+def _nearer(method: "Method", names: Names, rows: Array, found: Posterior, reach: Rows) -> Posterior:
+    """Return the answers with those to targets out of reach as :func:`answering.nearer` has them."""
+    far = np.flatnonzero(~reach.met)
+    if not len(far):
+        return found
+    mean = found.mean.copy()
+    mean[far] = answering.nearer(method, names, rows[far], found.take(far), reach.x[far]).mean
+    return found.moved(mean)
 
 
 def _several(method: "Method", names: Names, rows: Array, posterior: Posterior) -> Cells:

@@ -69,6 +69,8 @@ class Method(Model):
     """Whether it is asked about readings whose ambient light is known; only ``bayes`` tells the two apart."""
     straight: ClassVar[bool] = False
     """Whether outputs are a straight line of the inputs, or nearly one."""
+    nearest_in_counts: ClassVar[bool] = False
+    """Whether its own answer to counts out of reach is the nearest already."""
     libraries: ClassVar[Names] = ()
     """Packages, beside those that all methods use, whose versions a saved model records."""
 

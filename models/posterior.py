@@ -89,6 +89,12 @@ class Posterior:
         """Return :meth:`excess` and, last, :meth:`outside`, shape (n_targets, n_inputs + 1)."""
         return np.column_stack([self.excess(truth), self.outside(truth)])
 
+    def moved(self, mean: Array) -> "Posterior":
+        """Return the posterior about other means, shape (n_targets, n_inputs), its intervals within [0, 1]."""
+        by = mean - self.mean
+        low, high = (np.clip(end + by, 0.0, 1.0) for end in (self.low, self.high))
+        return Posterior(mean, self.std, np.minimum(low, mean), np.maximum(high, mean), self.covariance)
+
     @property
     def parts(self) -> tuple[Array, Array, Array, Array]:
         """Mean, standard deviation and the ends of the interval."""

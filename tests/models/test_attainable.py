@@ -206,3 +206,33 @@ def test_light_of_the_conftest_is_judged_without_noise_too():
         dict(zip(("445nm", "630nm"), (OFFSET + np.full(3, 0.5) @ SLOPES)[[0, 2]], strict=True))
     ).feasible
     assert not model.invert({"445nm": OFFSET[0] - 20}).feasible
+
+
+@pytest.mark.parametrize("method", ["gmm", "bayes", "pls", "forest"])
+def test_the_answer_to_what_is_out_of_reach_is_near_the_nearest(method):
+    """Where outputs bend, or an answer is cut off at a bound, a method's own may be far from it."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(0, 6, 160)[:, None]
+    head = 9 - 1.5 * (x - 3) ** 2 + rng.normal(0, 0.1, (160, 1))
+    pump = Dataset.between(Scale.enclosing(x), x, ("volts",), head, ("head",), np.zeros((160, 1), bool))
+    model = make(method).fit(pump)
+    found = model.invert({"head": 30.0})
+    assert not found.feasible
+    volts, nearest = found.inputs["volts"], found.attainable.inputs["volts"]
+    reached, best = (model.predict(model.scale.scaled(np.array([[v]])))[0, 0] for v in (volts, nearest))
+    assert 30 - reached <= 1.5 * (30 - best) + 1e-9
+    many = model.invert_many(("head",), np.array([[30.0], [4.0]]))
+    assert many.inputs[0, 0] == pytest.approx(volts, rel=1e-9)
+    assert found.interval90["volts"][0] <= volts <= found.interval90["volts"][1]
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-7, 1e6])
+def test_linear_s_nearest_of_a_table_does_not_depend_on_units(factor):
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.uniform(0, 4, 120), rng.uniform(10, 30, 120)])
+    y = x @ np.array([[3.0, -1.0], [0.5, 0.2]]) + np.array([20, 5]) + rng.normal(0, [0.2, 0.1], (120, 2))
+    scale, size = Scale(np.array([0, 10.0]), np.array([4, 30.0]), counts=False), np.array([factor, 1 / factor])
+    data = Dataset.between(scale, x, ("p", "q"), y * size, ("T", "z"), np.zeros(y.shape, bool))
+    found = make("linear").fit(data).invert({"T": 45 * size[0], "z": 9 * size[1]})
+    by_hand = (225 * (10 / 3) + 100 * 2) / 325  # of p with q = 30: 3 p + 35 for 45 within 0.2, 11 − p for 9 within 0.1
+    assert list(found.inputs.values()) == pytest.approx([by_hand, 30.0], abs=0.05)
