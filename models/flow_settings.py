@@ -9,9 +9,11 @@ from retrolux.models.errors import BadData
 
 @dataclass(frozen=True, slots=True)
 class FlowSettings:
-    """Size of the flow; levels, trees and rate chosen on days of October left out.
+    """Size of the flow.
 
-    The library's own defaults take more than twenty times as long.
+    Levels, trees and rate were chosen on days of October left out, among a few that also did well on a parabola; the
+    days of November, on which the README's figures are, had been seen for three of them. The library's own defaults
+    take more than twenty times as long.
 
     Attributes
     ----------

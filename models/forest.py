@@ -63,7 +63,8 @@ class ForestModel(Method):
     def _learn_flow(self, given: Names, wanted: Names, progress: Progress | None) -> FlowGiven:
         table = readings.complete(self.data, given + wanted, len(self.input_names) + self.spare)
         x, y = table[:, : len(given)], table[:, len(given) :]
-        return FlowGiven.learn(x, y, self.settings, seed=self.seed, progress=progress)
+        inside = (y > 0) & (y < 1) if wanted == self.input_names else None
+        return FlowGiven.learn(x, y, self.settings, seed=self.seed, inside=inside, progress=progress)
 
     def _outlook(self, names: Names) -> Callable[[Array], Array]:
         """Return a smooth surface through some hundred forward predictions."""

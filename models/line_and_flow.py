@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import KFold
 
 from retrolux.models import partial_least_squares, storage
@@ -11,6 +12,7 @@ from retrolux.models.conditional import TAIL, Conditional, Fit, summarise
 from retrolux.models.errors import NoDerivative
 from retrolux.models.flow import Flow
 from retrolux.models.flow_settings import FlowSettings
+from retrolux.models.honesty import INSIDE
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.progress import part, silent
 from retrolux.models.regression import Regression
@@ -20,6 +22,9 @@ _FEW_DRAWS = 20
 """From which a mean is taken where it is only what a single draw's distance from it is widened about."""
 _MOST_ROWS = 2000
 _FOLDS = 4
+_FEW = 20  # readings inside that tell a quantile of their own
+
+Cells = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,10 +56,24 @@ class FlowGiven(Conditional, Fit):
     by_line: bool
 
     @classmethod
-    def learn(
-        cls, given: Array, wanted: Array, settings: FlowSettings, *, seed: int, progress: Progress | None = None
+    def learn(  # noqa: PLR0913 - what a fit has
+        cls,
+        given: Array,
+        wanted: Array,
+        settings: FlowSettings,
+        *,
+        seed: int,
+        inside: Cells | None = None,
+        progress: Progress | None = None,
     ) -> Self:
-        """Fit line and flow to readings, shapes (n_rows, n_given) and (n_rows, n_wanted)."""
+        """Fit line and flow to readings, shapes (n_rows, n_given) and (n_rows, n_wanted).
+
+        Parameters
+        ----------
+        inside : ndarray of bool, shape (n_rows, n_wanted), optional
+            Which wanted cells are at neither end of their range; all by default. Where most are at an end, the others
+            are held by themselves, as in :mod:`honesty`.
+        """
         line, residuals = _no_line(given, wanted) if settings.plain else _line(given, wanted, seed)
         by_line = given.shape[1] > wanted.shape[1] and not settings.plain
         conditions = line.mean(given) if by_line else given
@@ -65,7 +84,8 @@ class FlowGiven(Conditional, Fit):
         if settings.plain:
             flow = Flow.learn(residuals, standard, settings, seed=seed, progress=report)
             return cls(line, flow, np.ones(wanted.shape[1]), centre, unit, by_line)
-        widening = _widening(residuals, standard, settings, seed, lambda done: report(0.8 * done))
+        between = np.ones(wanted.shape, dtype=bool) if inside is None else inside
+        widening = _widening(residuals, standard, settings, between, seed, lambda done: report(0.8 * done))
         flow = Flow.learn(residuals, standard, settings, seed=seed, progress=lambda done: report(0.8 + 0.2 * done))
         return cls(line, flow, widening, centre, unit, by_line)
 
@@ -137,8 +157,13 @@ def _line(given: Array, wanted: Array, seed: int) -> tuple[Regression, Array]:
     return flat, residuals
 
 
-def _widening(residuals: Array, given: Array, settings: FlowSettings, seed: int, report: Progress) -> Array:
-    """Return the factor with which intervals would have held 90 % of the readings left out, shape (n_wanted,)."""
+def _widening(  # noqa: PLR0913, PLR0917 - what a fit has
+    residuals: Array, given: Array, settings: FlowSettings, inside: Cells, seed: int, report: Progress
+) -> Array:
+    """Return the factor with which intervals would have held 90 % of the readings left out, shape (n_wanted,).
+
+    And of those inside no less than 85 %.
+    """
     missed, promised = np.empty_like(residuals), np.empty_like(residuals)
     folds = KFold(_FOLDS, shuffle=True, random_state=seed)
     for i, (kept, left) in enumerate(folds.split(residuals)):
@@ -146,5 +171,11 @@ def _widening(residuals: Array, given: Array, settings: FlowSettings, seed: int,
         drawn = flow.draw(np.repeat(given[left], _MEAN_DRAWS, axis=0), seed=seed).reshape(len(left), _MEAN_DRAWS, -1)
         found = summarise(drawn)
         missed[left], promised[left] = np.abs(residuals[left] - found.mean), (found.high - found.low) / 2
-    level = min((1 - 2 * TAIL) * (1 + 1 / len(residuals)), 1.0)  # the next reading counts as one of them
-    return np.asarray(np.quantile(missed / np.maximum(promised, 1e-300), level, axis=0))
+    scores = missed / np.maximum(promised, 1e-300)
+    within = [_factor(s[i], INSIDE) if i.sum() >= _FEW else 0.0 for s, i in zip(scores.T, inside.T, strict=True)]
+    return np.maximum([_factor(s, 1 - 2 * TAIL) for s in scores.T], within)
+
+
+def _factor(scores: Array, level: float) -> float:
+    """Return the least score that holds so many; the next reading counts as one of them."""
+    return float(np.quantile(scores, min(level * (1 + 1 / len(scores)), 1.0)))

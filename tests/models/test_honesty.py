@@ -89,7 +89,7 @@ def test_an_interval_from_end_to_end_tells_nothing() -> None:
     assert np.isnan(found.excess(np.array([[0.7]])))
 
 
-@pytest.mark.parametrize("method", ["linear", "pls", "gmm", "bayes"])
+@pytest.mark.parametrize("method", ["linear", "pls", "gmm", "bayes", "forest"])
 @pytest.mark.parametrize("at_zero", [0.93, 0.6])
 def test_readings_at_an_end_do_not_make_the_others_surer(method: str, at_zero: float) -> None:
     train, test = (mostly_off(at_zero, seed) for seed in (0, 1))
