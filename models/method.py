@@ -399,6 +399,11 @@ class Method(Model):
         """Draw joint samples, or of the rest where columns are given; see :meth:`Model.sample`."""
         return sampling.sample(self, n, given or {}, seed)
 
+    def copy(self) -> Self:
+        """Return one that answers the same; see :meth:`Model.copy`. Raises NotFitted."""
+        self._whole()
+        return packing.restored(type(self), *packing.packed(self))
+
     def save(self, folder: Path) -> None:
         """Write the model with its readings and every fit made so far; see :meth:`Model.save`. Raises NotFitted."""
         self._whole()

@@ -62,6 +62,10 @@ class Model(ABC):
         NotFitted
         """
 
+    @abstractmethod
+    def copy(self) -> Self:
+        """Return a model that answers the same and stays as it is when this one learns. Raises NotFitted."""
+
     @property
     @abstractmethod
     def stale(self) -> str | None:

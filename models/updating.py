@@ -145,6 +145,8 @@ class Updating(Method):
         """Make the fits again that readings have made old, so that they are saved."""
         for pattern in [pattern for pattern in self._former if pattern not in self._fits]:
             self._kept_fit(*pattern)
+        if self._light is not None:
+            self._light._whole()
 
     def _more(self) -> tuple[dict[str, Any], dict[str, bytes]]:
         told = self._readings_told

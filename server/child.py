@@ -1,7 +1,8 @@
 """The process that answers the server's questions: ``python -m retrolux.server.child``, started by nobody else.
 
-It reads one line of JSON from its standard input, which says what it is to be, and ends when that input is closed. Each
-pipe has a thread: questions about one model wait for one another, those about different ones do not.
+It reads one line of JSON from its standard input, which says what it is to be, and ends when that input is closed; what
+its models have learnt is saved then. Each pipe has a thread: questions about one model wait for one another, those about
+different ones do not.
 """
 
 import json
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrolux.server.passing import passed
-from retrolux.server.processes import ANSWER, PROBLEM, PROGRESS
+from retrolux.server.processes import ANSWER, KNOWN, PROBLEM, PROGRESS
 from retrolux.server.signals import ENDING
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger(__name__)
 
+LAST_SECONDS = 1  # for what is learnt to be saved, when the server is gone
 FIRST_TO_GO = "500"  # of 1000: where memory runs out, the system shall take this process and not the instrument's
 
 
@@ -36,11 +38,13 @@ def main() -> None:
     os.nice(setup["nice"])
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO, encoding="ascii")
-    threading.Thread(target=_end_with_the_server, daemon=True).start()
+    begun: list[Thinking] = []
+    threading.Thread(target=_end_with_the_server, args=(begun,), daemon=True).start()
 
     from retrolux.server.thinking import Thinking  # noqa: PLC0415 - takes a second, in which the server may end
 
     thinking = Thinking.of(setup)
+    begun.append(thinking)
     lines = [threading.Thread(target=_converse, args=(thinking, Connection(pipe))) for pipe in setup["pipes"]]
     for line in lines:
         line.start()
@@ -48,16 +52,32 @@ def main() -> None:
         line.join()
 
 
-def _end_with_the_server() -> None:
+def _end_with_the_server(begun: list["Thinking"]) -> None:
     while os.read(0, 1):
         pass
+    for thinking in begun:
+        saving = threading.Thread(target=thinking.close, daemon=True)
+        saving.start()
+        saving.join(LAST_SECONDS)
     os._exit(0)  # whatever the other threads are at
 
 
 def _converse(thinking: "Thinking", line: Connection) -> None:
+    told = b""
     with suppress(EOFError, OSError):
         while True:
-            line.send_bytes(_reply(thinking, json.loads(line.recv_bytes()), line))
+            question = json.loads(line.recv_bytes())
+            reply = _reply(thinking, question, line)
+            known = json.dumps(_known(thinking, question)).encode()
+            if known not in {told, b"null"}:
+                line.send_bytes(KNOWN + known)
+                told = known
+            line.send_bytes(reply)
+
+
+def _known(thinking: "Thinking", question: dict[str, Any]) -> dict[str, Any] | None:
+    method = question["asked"].get("model")
+    return None if method is None else thinking.known(method)
 
 
 def _reply(thinking: "Thinking", question: dict[str, Any], line: Connection) -> bytes:

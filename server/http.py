@@ -23,6 +23,7 @@ from retrolux.server.minds import Corrections, Mind, Own
 from retrolux.server.openapi import Operation, describe
 from retrolux.server.playback import play_back
 from retrolux.server.readings import load_own
+from retrolux.server.refits import Refits
 from retrolux.server.shooting import Aim, shoot
 from retrolux.server.station import Station
 from retrolux.server.store import ModelStore
@@ -78,12 +79,15 @@ class Front:
         Where fits and aims are queued.
     mind : Mind
         Answers questions to models.
+    refits : Refits
+        Has models fitted again that say they should be.
     """
 
-    def __init__(self, laboratory: Station, jobs: Jobs, mind: Mind) -> None:
+    def __init__(self, laboratory: Station, jobs: Jobs, mind: Mind, refits: Refits) -> None:
         self.laboratory = laboratory
         self.jobs = jobs
         self.mind = mind
+        self.refits = refits
         self.store = ModelStore(laboratory.models_path)
 
     def api(self) -> Response:
@@ -108,15 +112,23 @@ class Front:
         if asked.net and asked.path:
             raise BadArgument("path: it begins at a reading, which has ambient light in it.", "Leave net out.")
         question = asked.model_dump(exclude={"playbacks"}) | {"played": bool(asked.playbacks)}
-        found = self.mind.ask("invert", question)
+        found = self._asked("invert", question)
         if not asked.playbacks:
             return _sent(found)
         document = json.loads(found)
         return _answer(document | play_back(self.laboratory, document["inputs"], document["target"], asked.playbacks))
 
+    def _asked(self, question: str, asked: dict[str, Any]) -> bytes:
+        """Return a model's answer; where it says that it should be fitted again, that is queued."""
+        method = asked["model"]
+        found = self.mind.ask(question, asked)
+        if (known := self.mind.known(method)) and (reason := known["stale"]):
+            self.refits.wanted(method, reason)
+        return found
+
     def many(self) -> Response:
         """Answer ``POST /v1/invert/many``."""
-        return _sent(self.mind.ask("many", _body(schemas.ManyRequest).model_dump()))
+        return _sent(self._asked("many", _body(schemas.ManyRequest).model_dump()))
 
     def aim(self) -> Response:
         """Answer ``POST /v1/aim`` with a job, whose result is the answer; without a fitted model at once an error."""
@@ -134,11 +146,11 @@ class Front:
 
     def predict(self) -> Response:
         """Answer ``POST /v1/predict``."""
-        return _sent(self.mind.ask("predict", _body(schemas.PredictRequest).model_dump()))
+        return _sent(self._asked("predict", _body(schemas.PredictRequest).model_dump()))
 
     def sample(self) -> Response:
         """Answer ``POST /v1/sample``."""
-        return _sent(self.mind.ask("sample", _body(schemas.SampleRequest).model_dump()))
+        return _sent(self._asked("sample", _body(schemas.SampleRequest).model_dump()))
 
     def fit(self) -> Response:
         """Answer ``POST /v1/fit`` with a job; bad data is refused at once, of a large log by the job."""
@@ -165,7 +177,15 @@ class Front:
 
     def models(self) -> Response:
         """Answer ``GET /v1/models``."""
-        return _answer({"models": self.store.entries(), "methods": list(registry.METHODS)})
+        entries = [entry | self._learnt(entry["method"]) for entry in self.store.entries()]
+        return _answer({"models": entries, "methods": list(registry.METHODS)})
+
+    def _learnt(self, method: str) -> dict[str, Any]:
+        """Return what the model that was asked has learnt since it was saved; nothing once another took its place."""
+        known = self.mind.known(method)
+        if known is None or known["version"] != list(self.store.stamp(method) or ()):
+            return {"stale": None}
+        return {name: known[name] for name in ("n_rows", "until", "data_hash", "stale")}
 
     def log(self) -> Response:
         """Answer ``GET /v1/log``."""
@@ -190,11 +210,17 @@ class Front:
         return _answer({"status": "ok"})
 
 
-def create_app(laboratory: Station, jobs: Jobs, mind: Mind | None = None) -> Flask:
-    """Return the WSGI application of a station; without a mind beside it, this process answers for models, too."""
+def create_app(
+    laboratory: Station, jobs: Jobs, mind: Mind | None = None, clock: Callable[[], float] = time.monotonic
+) -> Flask:
+    """Return the WSGI application of a station; without a mind beside it, this process answers for models, too.
+
+    By the clock, in seconds, it is told when a model was last fitted again of itself.
+    """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    front = Front(laboratory, jobs, mind or Own(laboratory))
+    mind = mind or Own(laboratory)
+    front = Front(laboratory, jobs, mind, Refits(laboratory.log_path, jobs, mind, clock))
     for op in OPERATIONS:
         view: Callable[..., Response] = getattr(front, _view(op))
         path = op.path.replace("{", "<").replace("}", ">")

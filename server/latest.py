@@ -62,7 +62,7 @@ class Latest:
 
     def _latest(self, log: Path) -> list[dict[str, Any]]:
         """Return the log's latest records: the very same list as long as the file has not changed."""
-        stamp = _stamp(log)
+        stamp = stamped(log)
         kept = self._records.get(log)
         if kept is not None and stamp is not None and kept[0] == stamp:
             return kept[1]
@@ -77,7 +77,7 @@ def _ages(records: list[dict[str, Any]], when: float) -> tuple[tuple[float, bool
     return tuple((r["time"], r["time"] <= when, r["time"] + AFTER <= when) for r in records)
 
 
-def _stamp(log: Path) -> Stamp | None:
+def stamped(log: Path) -> Stamp | None:
     """Return size, time of the last change and inode, taken before the file is read: what changes later is seen."""
     try:
         status = log.stat()

@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -28,6 +27,9 @@ class Mind(Protocol):
     def fit(self, asked: Asked, report: Reporting) -> dict[str, Any]:
         """Fit, telling how far it is, and return what was fitted."""
 
+    def known(self, method: str) -> dict[str, Any] | None:
+        """Return what the method's model knew at its latest question: see :meth:`Thinking.known`."""
+
     def used(self) -> AbstractContextManager[None]:
         """Keep what it remembers of an aim as long as this lasts."""
 
@@ -47,6 +49,7 @@ class Beside:
 
     def __init__(self, station: Station, idle: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._station = station
+        self._known: dict[str, dict[str, Any]] = {}
         self.kept = Kept(partial(Process, self._setup(), len(METHODS)), len(METHODS), idle, clock)
 
     def _setup(self) -> dict[str, Any]:
@@ -56,7 +59,15 @@ class Beside:
 
     def ask(self, question: str, asked: Asked) -> bytes:
         """Return the answer of the process, started where there is none. Raises what it raises, and ProcessEnded."""
-        return self.kept.ask(METHODS.index(asked["model"]), self._question(question, asked))
+        method = asked["model"]
+        return self.kept.ask(METHODS.index(method), self._question(question, asked), partial(self._hear, method))
+
+    def _hear(self, method: str, known: dict[str, Any]) -> None:
+        self._known[method] = known
+
+    def known(self, method: str) -> dict[str, Any] | None:
+        """Return what the process told with its answers; None where it was not asked."""
+        return self._known.get(method)
 
     def fit(self, asked: Asked, report: Reporting) -> dict[str, Any]:
         """Fit in a process of its own, which is gone when this returns. Raises what it raises, and ProcessEnded."""
@@ -91,13 +102,14 @@ class Own:
 
         self._station = station
         self._thinking = Thinking(station.config, station.log_path, station.models_path)
-        # a model that is asked about new columns fits for them first: one asker a method, so that it fits once
-        self._asking = {method: threading.Lock() for method in METHODS}
 
     def ask(self, question: str, asked: Asked) -> bytes:
         """Return the answer. Raises ModelError, DeviceError, ServerError."""
-        with self._asking[asked["model"]]:
-            return self._thinking.answer(question, asked, self._station.now(), lambda _fraction: None)
+        return self._thinking.answer(question, asked, self._station.now(), lambda _fraction: None)
+
+    def known(self, method: str) -> dict[str, Any] | None:
+        """Return what the method's model knows; None where it was not asked."""
+        return self._thinking.known(method)
 
     def fit(self, asked: Asked, report: Reporting) -> dict[str, Any]:
         """Fit, and return what was fitted. Raises ModelError, DeviceError."""
@@ -107,6 +119,10 @@ class Own:
     def used(self) -> AbstractContextManager[None]:
         """Do nothing: what is remembered stays."""
         return nullcontext()
+
+    def close(self) -> None:
+        """Save what models have learnt."""
+        self._thinking.close()
 
 
 class Corrections:

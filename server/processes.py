@@ -19,11 +19,12 @@ from typing import Any
 from retrolux.server.errors import ProcessEnded
 from retrolux.server.passing import raised
 
-ANSWER, PROBLEM, PROGRESS = b"=", b"!", b"%"
+ANSWER, PROBLEM, PROGRESS, KNOWN = b"=", b"!", b"%", b"&"
 """First byte of what a process says; the rest is JSON."""
 
 PROGRAM = "retrolux.server.child"
 LAST_SECONDS = 5  # for a process that has closed its pipes to be gone
+SAVING_SECONDS = 1.5  # for a process that is let go to save what its models have learnt
 
 
 class Process:
@@ -71,13 +72,21 @@ class Process:
         """Whether it is gone."""
         return self._process.poll() is not None
 
-    def ask(self, pipe: int, question: Mapping[str, Any], report: Callable[[float], None] | None = None) -> bytes:
+    def ask(
+        self,
+        pipe: int,
+        question: Mapping[str, Any],
+        report: Callable[[float], None] | None = None,
+        told: Callable[[dict[str, Any]], None] | None = None,
+    ) -> bytes:
         """Return the answer as JSON.
 
         Parameters
         ----------
         report : callable, optional
             Called with the fraction done, where the answer takes long; what it raises ends the asking.
+        told : callable, optional
+            Called with what the model knows, where that is not what it was at the question before.
 
         Raises
         ------
@@ -89,11 +98,10 @@ class Process:
         line = self._pipes[pipe]
         try:
             line.send_bytes(json.dumps(question).encode())
-            said = line.recv_bytes()
-            while said[:1] == PROGRESS:
-                if report is not None:
-                    report(float(said[1:]))
-                said = line.recv_bytes()
+            besides = {PROGRESS: report, KNOWN: told}
+            while (said := line.recv_bytes())[:1] in besides:
+                if (hear := besides[said[:1]]) is not None:
+                    hear(json.loads(said[1:]))
         except (EOFError, OSError) as error:
             raise self._end() from error
         if said[:1] == PROBLEM:
@@ -111,6 +119,15 @@ class Process:
         self._process.wait()
         with suppress(OSError):
             self._lifeline.close()
+
+    def let_go(self, seconds: float = SAVING_SECONDS) -> None:
+        """Let it save what its models have learnt, and end it at once where that takes longer."""
+        self._sent_away = True
+        with suppress(OSError):
+            self._lifeline.close()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        self.end()
 
     def _end(self) -> ProcessEnded:
         """Return, in words, how it ended."""
@@ -162,10 +179,12 @@ class Kept:
         """The process, where there is one."""
         return self._process
 
-    def ask(self, pipe: int, question: Mapping[str, Any]) -> bytes:
-        """Return the answer as JSON; others on the same pipe wait for it. Raises what :meth:`Process.ask` does."""
+    def ask(
+        self, pipe: int, question: Mapping[str, Any], told: Callable[[dict[str, Any]], None] | None = None
+    ) -> bytes:
+        """Return the answer as JSON; others on the same pipe wait for it. See, and raises what, :meth:`Process.ask`."""
         with self.used(), self._lines[pipe]:
-            return self._present().ask(pipe, question)
+            return self._present().ask(pipe, question, told=told)
 
     @contextmanager
     def used(self) -> Iterator[None]:
@@ -200,5 +219,5 @@ class Kept:
 
     def _let_go(self) -> None:
         if self._process is not None:
-            self._process.end()
+            self._process.let_go()
             self._process = None

@@ -78,7 +78,7 @@ def _chosen(
 
 
 def _is_wanted(device: object, only: str | None) -> bool:
-    return only is None or _is_of(device, only)
+    return only is None or is_of(device, only)
 
 
 def _refuse_several(seen: Counter[str], source: str) -> None:
@@ -92,7 +92,7 @@ def _refuse_several(seen: Counter[str], source: str) -> None:
 def refuse_mixing(path: Path, device: str) -> None:
     """Raise MixedDevices where a log holds another instrument's readings, so that no collection makes it useless."""
     others = devices(path) if path.is_file() else set()
-    strangers = sorted(name for name in others if not _is_of(name, device))
+    strangers = sorted(name for name in others if not is_of(name, device))
     if strangers:
         raise MixedDevices(
             f"{path} holds readings of {', '.join(strangers)}; {device} would be mixed with them.",
@@ -100,7 +100,7 @@ def refuse_mixing(path: Path, device: str) -> None:
         )
 
 
-def _is_of(device: object, name: str) -> bool:
+def is_of(device: object, name: str) -> bool:
     """Return whether a record's device is the one of this name; a remote's has its own device behind its address."""
     return device == name or (isinstance(device, str) and device.startswith(f"{name} ("))
 

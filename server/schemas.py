@@ -200,6 +200,8 @@ class SolutionAnswer(Answer):
     novelty_p: float | None = Field(
         None, ge=0, le=1, description="how often the model's readings are as unlike the others as this target is"
     )
+    n_rows: int | None = Field(None, description="how many readings the model knows")
+    until: float | None = Field(None, description="when the latest of them was made, seconds since the epoch")
     measured: dict[str, float] | None = Field(None, description="mean of the playbacks, where there were any")
     error_percent: dict[str, float | None] | None = Field(None, description="100 (measured − target) / target")
 
@@ -272,7 +274,9 @@ class ModelEntry(Answer):
     outputs: list[str]
     n_rows: int
     data_hash: str
+    until: float | None = Field(description="when the latest reading was made that it learnt, s since the epoch")
     device: str
+    stale: str | None = Field(description="why it should be fitted again, as far as it was asked since")
 
 
 class ModelsAnswer(Answer):

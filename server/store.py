@@ -1,8 +1,10 @@
 """Where fitted models are kept: one folder a method, beside the instrument's log."""
 
+import fcntl
 import json
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:  # to list what is saved, no method is loaded
     from retrolux.models.model import Model
 
 
+Stamp = tuple[int, int]
+
+
 class ModelStore:
     """The newest fit of each method, on disk and, once asked for, in memory.
 
@@ -27,17 +32,41 @@ class ModelStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._loaded: dict[str, tuple[tuple[int, int], Model]] = {}
+        self._loaded: dict[str, tuple[Stamp, Model]] = {}
         self._devices: dict[str, tuple[tuple[int, ...], str]] = {}
         self._lock = threading.Lock()
 
     def save(self, model: "Model", device: str) -> None:
         """Keep a model in place of the method's earlier one, with the name of the instrument it describes."""
+        with self._lock, self._alone():
+            self._write(model, device)
+
+    def keep(self, model: "Model") -> bool:
+        """Save what the method's model has learnt since; return False, and save nothing, where it is another's turn.
+
+        That is where the model on disk is not the one that this was: a fit, here or in another process, comes first.
+        """
+        with self._lock, self._alone():
+            stamp, loaded = self._loaded.get(model.method, (None, None))
+            if loaded is not model or stamp != self.stamp(model.method):
+                return False
+            self._write(model, self.device(model.method))
+            return True
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let no other process save meanwhile: each removes the files that its own model does not have."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock:
-            model.save(self.folder / model.method)
-            self._write_origin(model, device)
-            self._loaded[model.method] = (self._stamp(model.method), model)
+        with (self.folder / ".lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, also by the end of the process
+            yield
+
+    def _write(self, model: "Model", device: str) -> None:
+        model.save(self.folder / model.method)
+        self._write_origin(model, device)
+        stamp = self.stamp(model.method)
+        assert stamp is not None  # noqa: S101 - for the type checker: it was saved just now
+        self._loaded[model.method] = (stamp, model)
 
     def refuse_others(self, data: "Dataset") -> None:
         """Raise BadArgument where the folder holds models of other inputs, which a fit would replace one by one."""
@@ -68,10 +97,20 @@ class ModelStore:
                     f"No {method} model has been fitted yet (looked in {self.folder}).",
                     "Fit one with `retrolux fit LOG`, or POST /v1/fit; or give the readings with --data LOG.",
                 )
-            stamp = self._stamp(method)
+            stamp = self.stamp(method)
             if method not in self._loaded or self._loaded[method][0] != stamp:
-                self._loaded[method] = (stamp, registry.load(self.folder / method))
+                self._loaded[method] = self._read(method)
             return self._loaded[method][1]
+
+    def _read(self, method: str) -> tuple[Stamp, "Model"]:
+        """Return the model on disk; read again where another is saved meanwhile, which takes its files away."""
+        while (stamp := self.stamp(method)) is not None:
+            try:
+                return stamp, registry.load(self.folder / method)
+            except ModelUnreadable:
+                if self.stamp(method) == stamp:
+                    raise
+        raise NoModel(f"The {method} model was removed from {self.folder}.", "Fit one: retrolux fit LOG.")
 
     def methods(self) -> tuple[str, ...]:
         """Return the methods that have a saved model."""
@@ -84,13 +123,18 @@ class ModelStore:
     def _entry(self, method: str) -> dict[str, Any]:
         manifest = read_manifest(self.folder / method)
         known = {key: manifest[key] for key in ("method", "inputs", "outputs", "n_rows", "data_hash")}
-        return known | {"device": self.device(method)}
+        return known | {"until": manifest.get("until"), "device": self.device(method)}
+
+    def made(self, method: str) -> dict[str, Any]:
+        """Return how the saved model was made: ``options`` and ``seed``. Raises ModelUnreadable."""
+        manifest = read_manifest(self.folder / method)
+        return {key: manifest[key] for key in ("options", "seed")}
 
     def device(self, method: str) -> str:
         """Return the instrument whose readings the method's model was fitted to, ``unknown`` if that is not kept."""
         try:
             status = self._origin(method).stat()
-            stamp = (*self._stamp(method), status.st_mtime_ns, status.st_ino)
+            stamp = (*(self.stamp(method) or ()), status.st_mtime_ns, status.st_ino)
         except OSError:
             return "unknown"
         known = self._devices.get(method)
@@ -116,6 +160,14 @@ class ModelStore:
         draft.write_text(json.dumps({"device": device, "data_hash": model.data_hash}), encoding="utf-8")
         draft.replace(path)
 
-    def _stamp(self, method: str) -> tuple[int, int]:
-        status = (self.folder / method / "manifest.json").stat()
+    def version(self, method: str) -> Stamp | None:
+        """Return the :meth:`stamp` of the model that is in memory; None where none is."""
+        return self._loaded[method][0] if method in self._loaded else None
+
+    def stamp(self, method: str) -> Stamp | None:
+        """Return what changes whenever the method's model is saved; None of none."""
+        try:
+            status = (self.folder / method / "manifest.json").stat()
+        except OSError:
+            return None
         return status.st_mtime_ns, status.st_ino

@@ -31,13 +31,14 @@ def test_every_entry_is_read(tmp_path: Path) -> None:
     file.write_text(
         'device = "pi"\nstate = "/s"\nlog = "mine.jsonl"\n[sensor]\ngain = 64\natime = 29\nastep = 599\n'
         '[light]\nred = 1\ngreen = 2\nblue = 3\nfrequency = 500\nbackend = "gpiozero"\n'
-        '[remote]\ntimeout = 5\n[serve]\nhost = "::1"\nport = 0\nidle = 0.5\n'
+        '[remote]\ntimeout = 5\n[serve]\nhost = "::1"\nport = 0\nidle = 0.5\nlearn = false\n'
         '[calibration]\ngain_ratios = { "64" = 0.5 }\n'
     )
     config = load_config(file)
     settings = config.instrument_settings
     assert config.log_path == Path("/s/mine.jsonl")
     assert config.serve.idle == 0.5
+    assert config.serve.learn is False
     assert settings.exposure.gain == 64
     assert (settings.red, settings.pwm_frequency, settings.pwm_backend, settings.timeout) == (1, 500, "gpiozero", 5)
     assert config.calibration.gain_ratios == {64.0: 0.5}

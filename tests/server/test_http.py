@@ -20,7 +20,7 @@ from retrolux.server.playback import error_percent
 from tests.server.conftest import TARGET
 
 FORM = ["model", "target", "inputs", "std", "interval90", "predicted", "feasible", "in_domain", "warnings", "weight"]
-FORM += ["solutions", "attainable", "novelty_p", "ellipsoid90"]
+FORM += ["solutions", "attainable", "novelty_p", "ellipsoid90", "n_rows", "until"]
 BAD_DUTIES = ["NaN", "Infinity", "-Infinity", "1.2", "-0.1", '"abc"', '"0.5"', "null", "true"]
 
 

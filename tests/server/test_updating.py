@@ -1,8 +1,12 @@
 """Models that keep up with the log."""
 
+import json
+
 import numpy as np
 import pytest
 
+from retrolux.device.log_queries import newest
+from retrolux.device.measurement import Exposure
 from retrolux.models import registry
 from retrolux.server import updating
 from retrolux.server.config import Config
@@ -25,6 +29,11 @@ def laboratory(tmp_path):
 def collect(laboratory, n: int, seed: int) -> None:
     for row in np.random.default_rng(seed).random((n, 3)):
         laboratory.measure([float(x) for x in row * 0.8])
+
+
+def append(laboratory, records) -> None:
+    with laboratory.log_path.open("a") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
 
 
 def test_what_is_logged_is_learnt_as_by_a_fit(laboratory):
@@ -60,10 +69,8 @@ def test_what_was_not_saved_is_caught_up_with(laboratory):
 def test_it_is_saved_now_and_then_and_at_the_end(laboratory, monkeypatch):
     monkeypatch.setattr(updating, "FEWEST", 4)
     keeper, saves = Keeper(laboratory), []
-    save = laboratory.store.save
-    monkeypatch.setattr(
-        laboratory.store, "save", lambda model, device: saves.append(model.n_rows) or save(model, device)
-    )
+    keep = laboratory.store.keep
+    monkeypatch.setattr(laboratory.store, "keep", lambda model: saves.append(model.n_rows) or keep(model))
     for seed in range(3):
         collect(laboratory, 2, seed + 1)
         keeper.learn()
@@ -98,4 +105,51 @@ def test_readings_that_lack_a_channel_change_nothing(laboratory):
 def test_far_behind_it_leaves_it_to_a_fit(laboratory, monkeypatch):
     monkeypatch.setattr(updating, "MOST", 3)
     collect(laboratory, 5, 1)
+    told = Keeper(laboratory).learn()["linear"]
+    assert told["n_rows"] == 40
+    assert "More than 3 readings" in told["stale"]
+
+
+def test_a_log_that_has_not_changed_is_not_read(laboratory, monkeypatch):
+    keeper, read = Keeper(laboratory), []
+    monkeypatch.setattr(updating, "newest", lambda *a, **k: read.append(a) or newest(*a, **k))
+    collect(laboratory, 2, 1)
+    for _ in range(3):
+        assert keeper.up_to_date("linear").n_rows == 42
+    assert len(read) == 1
+
+
+def test_what_was_learnt_does_not_replace_a_fit_that_came_meanwhile(laboratory):
+    keeper = Keeper(laboratory)
+    collect(laboratory, 4, 1)
+    assert keeper.learn()["linear"]["n_rows"] == 44
+    data, device = laboratory.own_dataset()
+    with Laboratory(laboratory.config) as other:
+        (model,) = other.fit(data, ["linear"], seed=5)
+        other.store.save(model, device)
+    keeper.close()
+    with Laboratory(laboratory.config) as again:
+        assert again.store.made("linear")["seed"] == 5
+        assert again.store.get("pls").n_rows == 44
+
+
+def test_readings_of_another_instrument_are_not_learnt(laboratory):
+    (record,) = newest(laboratory.log_path, 1)
+    append(laboratory, [record | {"device": "sim:2", "time": record["time"] + 60}])
     assert Keeper(laboratory).learn()["linear"]["n_rows"] == 40
+    append(laboratory, [{k: v for k, v in record.items() if k != "device"} | {"time": record["time"] + 70}])
+    assert Keeper(laboratory).learn()["linear"]["n_rows"] == 40
+
+
+def test_a_gain_that_is_not_calibrated_is_not_learnt(laboratory):
+    laboratory.measure([0.1, 0.2, 0.3], exposure=Exposure(gain=64))
+    assert Keeper(laboratory).learn()["linear"]["n_rows"] == 40
+
+
+def test_where_models_do_not_learn_a_fit_is_told_of_nevertheless(laboratory):
+    keeper = Keeper(laboratory, learns=False)
+    collect(laboratory, 4, 1)
+    assert keeper.learn()["linear"]["n_rows"] == 40
+    data, device = laboratory.own_dataset()
+    laboratory.store.save(laboratory.fit(data, ["linear"])[0], device)
+    assert keeper.learn()["linear"]["n_rows"] == 44
