@@ -1,8 +1,8 @@
 """The process that answers the server's questions: ``python -m retrolux.server.child``, started by nobody else.
 
-It reads one line of JSON from its standard input, which says what it is to be, and ends when that input is closed; what
-its models have learnt is saved then. Each pipe has a thread: questions about one model wait for one another, those about
-different ones do not.
+It reads one line of JSON from its standard input, which says what it is to be, and ends when that input is closed,
+after what its models have learnt is saved. Each pipe has a thread: questions about one model wait for one another,
+those about different ones do not.
 """
 
 import json
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
@@ -38,13 +39,13 @@ def main() -> None:
     os.nice(setup["nice"])
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO, encoding="ascii")
-    begun: list[Thinking] = []
-    threading.Thread(target=_end_with_the_server, args=(begun,), daemon=True).start()
+    last: list[Callable[[], None]] = []
+    threading.Thread(target=_end_with_the_server, args=(last,), daemon=True).start()
 
     from retrolux.server.thinking import Thinking  # noqa: PLC0415 - takes a second, in which the server may end
 
     thinking = Thinking.of(setup)
-    begun.append(thinking)
+    last.append(thinking.close)
     lines = [threading.Thread(target=_converse, args=(thinking, Connection(pipe))) for pipe in setup["pipes"]]
     for line in lines:
         line.start()
@@ -52,11 +53,11 @@ def main() -> None:
         line.join()
 
 
-def _end_with_the_server(begun: list["Thinking"]) -> None:
+def _end_with_the_server(last: list[Callable[[], None]]) -> None:
     while os.read(0, 1):
         pass
-    for thinking in begun:
-        saving = threading.Thread(target=thinking.close, daemon=True)
+    for save in last:
+        saving = threading.Thread(target=save, daemon=True)
         saving.start()
         saving.join(LAST_SECONDS)
     os._exit(0)  # whatever the other threads are at

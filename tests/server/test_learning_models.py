@@ -17,12 +17,13 @@ from retrolux.server import updating
 from retrolux.server.config import Config, Serve
 from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs, Reporting
-from retrolux.server.laboratory import Laboratory
+from retrolux.server.laboratory import Laboratory, Options
 from retrolux.server.minds import Beside, Own
 from retrolux.server.refits import EVERY
 from retrolux.server.thinking import Thinking
 from tests.server.conftest import QUICK, TARGET
 
+FEW_TREES = {"levels": 4, "trees": 6}
 POINT = {"R": 0.4, "G": 0.2, "B": 0.5}
 WANTED = {"target": TARGET, "samples": 50, "net": False, "sensitivity": False, "path": None}
 
@@ -57,9 +58,9 @@ def collect(lab: Laboratory, n: int, seed: int) -> None:
         lab.measure([float(x) for x in row * 0.8])
 
 
-def fit(lab: Laboratory, methods: Sequence[str], seed: int = 0) -> None:
+def fit(lab: Laboratory, methods: Sequence[str], seed: int = 0, options: Options | None = None) -> None:
     data, device = lab.own_dataset()
-    for model in lab.fit(data, methods, seed=seed):
+    for model in lab.fit(data, methods, seed=seed, options=options):
         lab.store.save(model, device)
 
 
@@ -179,7 +180,8 @@ def reasons(lab: Laboratory) -> list[str]:
 
 @pytest.mark.parametrize("method", ["forest", "bayes"])
 def test_what_has_drifted_is_fitted_again_once_an_hour_at_most(lab: Laboratory, queue: Jobs, method: str) -> None:
-    fit(lab, [method], seed=3)
+    fit(lab, [method], seed=3, options={"forest": {"settings": FEW_TREES}})
+    made = lab.store.made(method)
     clock = Clock()
     client = create_app(lab, queue, clock=clock).test_client()
 
@@ -197,7 +199,7 @@ def test_what_has_drifted_is_fitted_again_once_an_hour_at_most(lab: Laboratory, 
     assert len(reasons(lab)) == 1
     assert "630nm" in reasons(lab)[0]
     assert on_disk(lab, method) == 120
-    assert lab.store.made(method)["seed"] == 3
+    assert lab.store.made(method) == made  # its seed and its options
     assert stale(ask()) == []
     faded(lab, 60, 0.4)
     clock.now = EVERY - 1
