@@ -1,9 +1,12 @@
-"""The one command: ``python -m tests.benchmarks`` (half an hour and more; ``--gate`` three minutes).
+"""The one command: ``python -m tests.benchmarks`` (some twenty minutes; ``--gate`` three).
+
+``--markdown`` runs nothing: it prints the READMEs' tables of the latest run's ``benchmarks.json``.
 
 Each library has as many threads as a user's would, not the one that tests have; and ``OPENBLAS_CORETYPE`` is unset
 before NumPy is loaded, for it chooses kernels of another processor. Further arguments go to pytest.
 """
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -32,6 +35,16 @@ def command(arguments: Sequence[str]) -> list[str]:
     ]  # fmt: skip
 
 
-if __name__ == "__main__":
+def main(arguments: Sequence[str]) -> None:
     os.chdir(ROOT)
-    os.execve(sys.executable, command(sys.argv[1:]), environment())
+    if "--markdown" in arguments:
+        from tests.benchmarks.figures import markdown
+
+        kept = next((name for name in arguments if name.endswith(".json")), "benchmarks.json")
+        print(markdown(json.loads(Path(kept).read_text(encoding="utf-8"))))
+        return
+    os.execve(sys.executable, command(arguments), environment())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

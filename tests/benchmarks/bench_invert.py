@@ -1,61 +1,63 @@
-"""One answer: as a library, and through the server without its network, beside the plain call of each method's peer."""
+"""One answer: as a library, inside the server, and over loopback, beside the plain call of each method's peer."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from flask.testing import FlaskClient
 
-from retrolux.models import registry
+from retrolux.device.designs import design
 from retrolux.models.dataset import Dataset
 from retrolux.models.model import Array, Model
 from retrolux.server.config import Config
-from retrolux.server.http import create_app
-from retrolux.server.jobs import Jobs
 from retrolux.server.laboratory import Laboratory
+from tests.benchmarks.children import Child
 from tests.benchmarks.conftest import Record
 from tests.benchmarks.peers.lines import Backward, Programme
 from tests.benchmarks.peers.mixture import Mixture
+from tests.benchmarks.places import PLACES, WORDS
 from tests.benchmarks.readings import NAMES, asked_of, parted
 from tests.benchmarks.timing import Act, side_by_side
 
 pytestmark = [pytest.mark.usefixtures("as_served"), pytest.mark.filterwarnings("ignore")]
-ROUNDS = {"linear": 200, "pls": 200, "gmm": 200, "bayes": 50, "forest": 50}
-SAMPLES = 500
-METHODS = [pytest.param(m, marks=pytest.mark.gate) if m in {"linear", "pls", "gmm"} else m for m in ROUNDS]
+ROUNDS = {"linear": 500, "pls": 500, "gmm": 500, "bayes": 50, "forest": 200}
+GATED = {"linear", "pls", "gmm"}
+METHODS = [pytest.param(m, marks=pytest.mark.gate) if m in GATED else m for m in ROUNDS]
+READINGS = 180  # as many as the demo makes
 Answer = Callable[[Array], object]
 
 
 @pytest.fixture(scope="module")
 def parts() -> tuple[Dataset, Dataset]:
-    """180 readings to learn from, as many as the demo makes, and 100 to ask about."""
-    return parted(180, 100)
+    """Readings for the peers to learn from, and 100 to ask about."""
+    return parted(READINGS, 100)
 
 
 @pytest.fixture(scope="module")
-def fitted(parts: tuple[Dataset, Dataset]) -> Callable[[str], Model]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    """As many readings of the same simulated unit in a log, so late that they tell the ambient light of now."""
+    with Laboratory(Config(state=tmp_path_factory.mktemp("lab"))) as made:
+        for point in design("lhs", READINGS, 1):
+            made.measure(point)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def fitted(lab: Laboratory) -> Callable[[str], Model]:
+    """Models of 445, 515 and 630 nm, saved where the server looks."""
     kept: dict[str, Model] = {}
+    data, device = lab.dataset(lab.log_path)
 
     def get(method: str) -> Model:
         if method == "forest":
             pytest.importorskip("ForestDiffusion", reason="the extra `forest` is not installed")
         if method not in kept:
-            kept[method] = registry.create(method, targets=NAMES).fit(parts[0])
+            (kept[method],) = lab.fit(data.select(NAMES), [method])
+            lab.store.save(kept[method], device)
         return kept[method]
 
     return get
-
-
-@pytest.fixture
-def client(tmp_path: Path) -> Iterator[tuple[FlaskClient, Laboratory]]:
-    with Laboratory(Config(state=tmp_path / "lab")) as laboratory:
-        jobs = Jobs(laboratory.journal)
-        yield create_app(laboratory, jobs).test_client(), laboratory
-        jobs.close()
 
 
 def peer(method: str, data: Dataset) -> tuple[str, Answer] | None:
@@ -69,35 +71,28 @@ def peer(method: str, data: Dataset) -> tuple[str, Answer] | None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("place", ["library", "server"])
+@pytest.mark.parametrize("place", PLACES)
 def test_one_answer(
     method: str,
     place: str,
     benchmark: Any,
     record: Record,
     parts: tuple[Dataset, Dataset],
+    lab: Laboratory,
     fitted: Callable[[str], Model],
-    client: tuple[FlaskClient, Laboratory],
+    child: Child,
 ) -> None:
-    """Targets of readings that it has not seen, each after the other; the first question is not counted."""
-    model, targets = fitted(method), itertools.cycle(asked_of(parts[1]))
-    ours: Act = lambda: model.invert(next(targets), samples=SAMPLES)  # noqa: E731
-    if place == "server":
-        client[1].store.save(model, "sim")
-        ours = lambda: asked(client[0], method, next(targets))  # noqa: E731
+    """Targets of readings that it has not seen, each after the other; the first questions are not counted."""
+    model = fitted(method)
+    assert lab.ambient(model) is not None
     beside, rows = peer(method, parts[0]), itertools.cycle(parts[1].outputs)
     act: Act = (lambda: None) if beside is None else (lambda: beside[1](next(rows)))
-    times = side_by_side(benchmark, ours, act, ROUNDS[method], warm=3)
+    with PLACES[place](lab, model, asked_of(parts[1]), child) as ours:
+        times = side_by_side(benchmark, ours, act, ROUNDS[method], warm=10)
     for name, q in {"p50": 0.5, "p99": 0.99}.items():
         values: dict[str, Any] = times.quantiles(q)
         named = {"beside": beside[0]} if beside else {"peer": None}
-        record(f"invert-{method}-{place}-{name}", f"{method}, an answer, {place}, {name}", **(values | named))
-
-
-def asked(client: FlaskClient, method: str, target: dict[str, float]) -> None:
-    document = {"target": target, "model": method, "samples": SAMPLES}
-    answer = client.post("/v1/invert", data=json.dumps(document), content_type="application/json")
-    assert answer.status_code == 200, answer.text
+        record(f"invert-{method}-{place}-{name}", f"{method}, an answer, {WORDS[place]}, {name}", **(values | named))
 
 
 @pytest.mark.gate

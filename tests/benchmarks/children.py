@@ -42,10 +42,10 @@ class Child:
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         return done.stdout
 
-    def told(self, code: str, *arguments: str, timeout: float = 600) -> tuple[Any, float]:
+    def told(self, code: str, *arguments: str, timeout: float = 600, python: str = sys.executable) -> tuple[Any, float]:
         """Run Python code that may set ``told``; return that, and the most memory it had, in MB."""
         script = BEGINS + code + ENDS
-        told, megabytes = json.loads(self.run(sys.executable, "-c", script, *arguments, timeout=timeout))
+        told, megabytes = json.loads(self.run(python, "-c", script, *arguments, timeout=timeout))
         return told, megabytes
 
     def in_turn(self, commands: Sequence[Sequence[str]], rounds: int) -> list[float]:

@@ -1,6 +1,7 @@
 """Figures are gathered here, printed at the end, and written into pytest-benchmark's JSON."""
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
@@ -10,12 +11,20 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from tests.benchmarks.children import Child
-from tests.benchmarks.figures import Figure, by_columns, table
+from tests.benchmarks.figures import Figure, by_columns, circumstances, table
 
 _FIGURES = pytest.StashKey[list[Figure]]()
 _COLUMNS = pytest.StashKey[dict[tuple[str, str], dict[int, Figure]]]()
 
+_BEGAN = pytest.StashKey[tuple[float, ...]]()
+
 Record = Callable[..., Figure]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take being told to end as Ctrl-C, after which the table is still printed."""
+    config.stash[_BEGAN] = os.getloadavg()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -63,8 +72,9 @@ def workers_choose(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def as_served() -> Iterator[None]:
+def as_served(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """One thread for BLAS, as ``retrolux`` sets for itself; for the peers too, whose matrices are as small."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")  # for the process that answers beside the server
     for name in ("scipy.linalg", "sklearn.linear_model"):  # each brings a BLAS, which is limited once it is there
         import_module(name)
     with threadpool_limits(1, "blas"):
@@ -75,11 +85,17 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
     columns = config.stash.get(_COLUMNS, {})
     every = [*config.stash.get(_FIGURES, []), *(f for row in columns.values() for f in row.values())]
     output_json["figures"] = [figure.to_json() for figure in every]
+    output_json["circumstances"] = _circumstances(config)
+
+
+def _circumstances(config: pytest.Config) -> str:
+    return circumstances(config.stash[_BEGAN][0], os.getloadavg()[0])
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     if figures := config.stash.get(_FIGURES, []):
         terminalreporter.section("figures: ratio is the peer's over ours")
+        terminalreporter.write_line(_circumstances(config) + "\n")
         terminalreporter.write_line(table(figures))
     if columns := config.stash.get(_COLUMNS, {}):
         terminalreporter.section("cost against the number of inputs and outputs, the peer's in brackets")

@@ -1,10 +1,15 @@
 """The figures of one run, and the tables they make."""
 
-from collections.abc import Iterable
+import os
+import platform
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tests.benchmarks.asked import ASKED, GATE, Asked
+
+COLUMNS = "columns-"
+"""Begins the keys of what costs are by the number of columns."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,32 @@ class Figure:
         return asdict(self) | {"ratio": self.ratio, "asked": asked, "met": self.met, "gate": GATE.get(self.key)}
 
 
+def circumstances(before: float, after: float) -> str:
+    """On what machine it was, and how many processes wanted to run beforehand and afterwards."""
+    cores = len(os.sched_getaffinity(0))
+    where = f"{cores} cores, {platform.machine()}, Python {platform.python_version()}"
+    return f"Measured on {where}; load average {before:.1f} at the beginning, {after:.1f} at the end."
+
+
+def markdown(document: Mapping[str, Any]) -> str:
+    """Return what stands in the READMEs of a run's JSON: what is asked for, then everything."""
+    kept = [Figure(**{name: row[name] for name in Figure.__dataclass_fields__}) for row in document["figures"]]
+    plain = [f for f in kept if not f.key.startswith(COLUMNS)]
+    asked = [f for f in plain if f.asked is not None]
+    missed = [f.what for f in asked if not f.met]
+    said = "Not met: " + "; ".join(missed) + "." if missed else "All that is asked is met."
+    parts = ["<!-- README.md -->", document["circumstances"], table(asked), said]
+    parts += ["<!-- tests/benchmarks/README.md -->", document["circumstances"], table(plain)]
+    rows: dict[tuple[str, str], dict[int, Figure]] = {}
+    for f in kept:
+        if f.key.startswith(COLUMNS):
+            method, act, n = f.key.removeprefix(COLUMNS).rsplit("-", 2)
+            rows.setdefault((method, act), {})[int(n)] = f
+    return "\n\n".join([*parts, "<!-- models/README.md -->", by_columns(rows)] if rows else parts)
+
+
 def table(figures: Iterable[Figure]) -> str:
-    """In Markdown: the README's table is this one."""
+    """In Markdown."""
     lines = ["| what | ours | peer | ratio | asked | met |", "|---|--:|--:|--:|--:|---|"]
     return "\n".join(lines + [_row(figure) for figure in figures])
 
@@ -80,7 +109,7 @@ def _wish(f: Figure) -> str:
 def amount(value: float | None, unit: str) -> str:
     """A number with its unit, three digits."""
     if value is None:
-        return "none"
+        return "–"
     if unit != "s":
         return f"{_short(value)} {unit}".strip()
     if value < 1e-3:

@@ -41,6 +41,15 @@ def asked_of(data: Dataset) -> list[dict[str, float]]:
     return [dict(zip(NAMES, row, strict=True)) for row in data.outputs.tolist()]
 
 
+def straight(n: int) -> Dataset:
+    """Readings of a straight instrument, inputs normal about the middle: one Gaussian, with noise of 30 counts."""
+    rng = np.random.default_rng(0)
+    inputs = np.clip(rng.normal(0.5, 0.12, (n, 3)), 0, 1)
+    counts = OFFSET + inputs @ SLOPES + 30 * rng.normal(size=(n, 3))
+    saturated = np.zeros(counts.shape, dtype=bool)
+    return Dataset(inputs, counts, saturated, ("R", "G", "B"), NAMES)
+
+
 def write_log(path: Path, n: int) -> None:
     """Readings a second apart of a straight instrument, 137 bytes each; the simulator would take hours."""
     rng = np.random.default_rng(0)

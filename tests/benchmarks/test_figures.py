@@ -1,14 +1,17 @@
 """What the benchmarks say of their figures: part of the default tests, for a table that flatters is worse than none."""
 
+import json
+
 import pytest
 
 from tests.benchmarks import asked
 from tests.benchmarks.__main__ import command, environment
 from tests.benchmarks.asked import Asked
 from tests.benchmarks.children import Child
-from tests.benchmarks.figures import Figure, amount, by_columns, table
+from tests.benchmarks.figures import Figure, amount, by_columns, markdown, table
 
 SPEED = "forest-fit-80"
+READMES = "README.md", "tests/benchmarks/README.md", "models/README.md"
 
 
 def figure(**values):
@@ -51,10 +54,21 @@ def test_the_table_says_what_is_not_met():
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
-    [(2e-5, "s", "20 µs"), (0.0123, "s", "12.3 ms"), (1234.5, "MB", "1,234 MB"), (105, "", "105"), (None, "s", "none")],
+    [(2e-5, "s", "20 µs"), (0.0123, "s", "12.3 ms"), (1234.5, "MB", "1,234 MB"), (105, "", "105"), (None, "s", "–")],
 )
 def test_amounts_have_three_digits_and_a_unit(value, unit, text):
     assert amount(value, unit) == text
+
+
+def test_the_readmes_tables_are_made_of_the_runs_json():
+    columns = [figure(key=f"columns-pls-an answer-{n}", ours=1.0, peer=None) for n in (3, 10)]
+    rows = [figure(), figure(ours=5.0, what="slow"), figure(key="nobody asked", what="more"), *columns]
+    said = markdown({"figures": json.loads(json.dumps([f.to_json() for f in rows])), "circumstances": "Here."})
+    first, second, third = (said.split(f"<!-- {name} -->")[1].split("<!--")[0] for name in READMES)
+    assert "more" not in first
+    assert "Not met: slow." in first
+    assert "| more | 2 s |" in second
+    assert third.splitlines()[-1] == "| pls, an answer | 1 s | 1 s |"
 
 
 def test_a_cell_that_took_too_long_says_so():
