@@ -21,8 +21,8 @@ PUT_OFF = ("catboost", "lightgbm", "pandas")
 """What ForestDiffusion imports and nobody here calls."""
 
 WHOLE = "pip install '.[forest]'"
-SLIM = "pip install xgboost-cpu && pip install --no-deps ForestDiffusion"
-"""XGBoost without its part for graphics cards, which are no part of a Raspberry Pi."""
+SLIM = "pip install '.[slim]' && pip install --no-deps ForestDiffusion"
+"""With xgboost-cpu, which is XGBoost without its part for graphics cards, and no boosting library that is not used."""
 
 _importing = threading.RLock()
 
@@ -43,7 +43,7 @@ def load() -> tuple[Any, Any, Callable[..., Any]]:
     except ImportError as error:
         raise MissingLibrary(
             f"The method forest needs ForestDiffusion and XGBoost: {error}.",
-            f"In the clone of the project: {WHOLE}; or, with less of it: {SLIM}.",
+            f"In the clone of the project: {WHOLE}; or, a third in size with xgboost-cpu: {SLIM}.",
         ) from error
     return library.ForestDiffusionModel, xgboost, solver.euler_solve
 
