@@ -2,17 +2,20 @@
 # Install Retrolux as a service on Raspberry Pi OS or Debian (64-bit), from this checkout. Run again to upgrade:
 # configuration, log and models are kept.
 #
-#   sudo sh systemd/install.sh [--device pi|sim|sim:N|http://…] [--without-forest] [--no-start]
+#   sudo sh systemd/install.sh [--device pi|sim|sim:N|http://…] [--slim|--full|--without-forest] [--no-start]
+#
+# --slim installs the forest without what it does not use, for graphics cards above all; a machine with less than 1 GB of
+# memory, or one that was installed so, does without being told, and --full overrules it.
 set -eu
 umask 022  # root may have a stricter one, and the service reads what is installed here
 
 device=pi
-extras=forest
+forest=
 start=yes
 while [ $# -gt 0 ]; do
     case $1 in
         --device) device=${2:?--device needs a name}; shift ;;
-        --without-forest) extras= ;;
+        --slim|--full|--without-forest) forest=${1#--} ;;
         --no-start) start=no ;;
         *) echo "install.sh: unknown option $1" >&2; exit 2 ;;
     esac
@@ -50,8 +53,29 @@ getent passwd retrolux >/dev/null ||
 say "program in $prefix"
 mkdir -p "$root$prefix"
 [ -x "$root$prefix/venv/bin/python" ] || python3 -m venv "$root$prefix/venv"
+pip() { "$root$prefix/venv/bin/python" -m pip "$@"; }
+
+if [ -z "$forest" ]; then
+    forest=full
+    set -- "$root$prefix"/venv/lib/python3*/site-packages/xgboost_cpu-*.dist-info
+    memory=$(awk '/^MemTotal:/ { print $2 }' "$root/proc/meminfo" 2>/dev/null || true)
+    if [ "${memory:-1048576}" -lt 1048576 ]; then
+        forest=slim
+        say "less than 1 GB of memory: the slim packages (--full for the others)"
+    elif [ -e "$1" ]; then
+        forest=slim
+        say "the slim packages, as before (--full for the others)"
+    fi
+fi
+# Either XGBoost has the files of the other, so that the other has to go first.
+case $forest in
+    slim) extras=slim; pip uninstall -qq --yes xgboost nvidia-nccl-cu12 catboost lightgbm ;;
+    full) extras=forest; pip uninstall -qq --yes xgboost-cpu ;;
+    *) extras= ;;
+esac
 [ "$device" != pi ] || extras=${extras:+$extras,}pi
-"$root$prefix/venv/bin/python" -m pip install --quiet --upgrade "$source${extras:+[$extras]}"
+pip install --quiet --upgrade "$source${extras:+[$extras]}"
+[ "$forest" != slim ] || pip install --quiet --upgrade --no-deps "ForestDiffusion>=1.0.6"
 install -m 644 "$source/README.md" "$root$prefix/README.md"
 
 say "configuration in /etc/retrolux"

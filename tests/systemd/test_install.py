@@ -67,3 +67,39 @@ def test_options(install: Install, tmp_path: Path) -> None:
     assert f"--upgrade {ROOT}\n" in calls
     assert "restart" not in calls
     assert install("--colour")[0].returncode == 2
+
+
+SLIM = f"pip install --quiet --upgrade {ROOT}[slim,pi]"
+NO_DEPENDENCIES = "pip install --quiet --upgrade --no-deps ForestDiffusion>=1.0.6"
+
+
+def test_the_slim_packages_take_the_place_of_the_others(install: Install) -> None:
+    """Both kinds of XGBoost have the same files: what stays of one when the other is taken away is neither."""
+    done, calls = install("--slim")
+    assert done.returncode == 0, done.stderr
+    away, slim, forest = (calls.index(words) for words in ("uninstall -qq --yes xgboost ", SLIM, NO_DEPENDENCIES))
+    assert away < slim < forest
+    _, calls = install("--full")
+    away, full = calls.index("uninstall -qq --yes xgboost-cpu\n"), calls.index(f"--upgrade {ROOT}[forest,pi]")
+    assert away < full
+    assert "--no-deps" not in calls
+
+
+@pytest.mark.parametrize(("kilobytes", "slim"), [(432_000, True), (921_600, True), (1_900_000, False)])
+def test_a_small_board_gets_the_slim_packages(install: Install, tmp_path: Path, kilobytes: int, slim: bool) -> None:
+    told = tmp_path / "root/proc/meminfo"
+    told.parent.mkdir(parents=True)
+    told.write_text(f"MemTotal:  {kilobytes} kB\nMemFree:  100 kB\n")
+    done, calls = install()
+    assert (SLIM in calls, NO_DEPENDENCIES in calls, "less than 1 GB" in done.stdout) == (slim, slim, slim)
+    assert SLIM not in install("--full")[1]
+    assert f"--upgrade {ROOT}[pi]\n" in install("--without-forest")[1]
+
+
+def test_run_again_it_keeps_the_slim_packages(install: Install, tmp_path: Path) -> None:
+    install("--slim")
+    (tmp_path / "root/opt/retrolux/venv/lib/python3.11/site-packages/xgboost_cpu-3.2.0.dist-info").mkdir(parents=True)
+    done, calls = install()
+    assert SLIM in calls
+    assert "as before" in done.stdout
+    assert SLIM not in install("--full")[1]
