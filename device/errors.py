@@ -4,7 +4,7 @@ Every error carries the same four fields: a stable problem ``type`` (RFC 9457, r
 the ``cause`` and ``remedy`` that a person reads. A front end needs nothing else to answer well.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class DeviceError(Exception):
@@ -25,6 +25,10 @@ class DeviceError(Exception):
         super().__init__(f"{cause} {remedy}")
         self.cause = cause
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process makes it again: of the two sentences, not of the one that they are together."""
+        return type(self), (self.cause, self.remedy)
 
 
 class BadInput(DeviceError, ValueError):

@@ -14,9 +14,9 @@ from retrolux.models.errors import BadData
 from retrolux.models.evaluation import Options
 from retrolux.models.kalman import Track
 from retrolux.models.model import Posterior, Progress
-from retrolux.models.progress import part
 from retrolux.models.readings import PAPER
 from retrolux.models.score import Rows, Score, score
+from retrolux.models.spreading import spread
 from retrolux.models.state_space import StateSpace, in_order, waits
 
 
@@ -89,10 +89,9 @@ def aim(  # noqa: PLR0913 - what an evaluation has to be told
     first = np.isinf(waits(unseen))
     if not (seen & ~first).any():
         raise BadData("No reading is left to aim at.", "Give sittings of several readings, unsaturated in the targets.")
-    task = _Task(known, unseen, tuple(targets), state, track, seed, options or {})
-    both = {
-        m: task.scores(m, (seen & ~first, seen & first), part(progress, i, len(methods))) for i, m in enumerate(methods)
-    }
+    parts = seen & ~first, seen & first
+    task = _Task(known, unseen, tuple(targets), state, track, parts, seed, options or {})
+    both = dict(zip(methods, spread(task.scores, methods, progress), strict=True))
     scores = {method: s[0] for method, s in both.items() if s[0] is not None}
     reference = {method: s[1] for method, s in both.items()}
     return Aiming(len(known), int((seen & ~first).sum()), int(first.sum()), int((~seen).sum()), scores, reference)
@@ -112,16 +111,17 @@ class _Task:
     targets: tuple[str, ...]
     state: StateSpace
     track: Track
+    parts: tuple[Rows, Rows]
     seed: int
     options: Options
 
-    def scores(self, method: str, parts: tuple[Rows, Rows], report: Progress) -> tuple[Score | None, ...]:
+    def scores(self, method: str, report: Progress) -> tuple[Score | None, ...]:
         """Fit one method and score what it aims at in each part of the readings."""
         began = time.perf_counter()
         model = registry.create(method, targets=self.targets, **self.options.get(method, {}))
         model.fit(self.known, seed=self.seed, progress=report, state=self.state)
         fitted = time.perf_counter() - began
-        return tuple(self._score(model.recover_in, rows, fitted) if rows.sum() > 1 else None for rows in parts)
+        return tuple(self._score(model.recover_in, rows, fitted) if rows.sum() > 1 else None for rows in self.parts)
 
     def _score(self, aim_in: Any, rows: Rows, fit_seconds: float) -> Score:  # noqa: ANN401 - a model's method
         unseen = self.unseen.take(rows)

@@ -11,9 +11,9 @@ from retrolux.models import readings, registry
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData
 from retrolux.models.model import Model, Posterior, Progress
-from retrolux.models.progress import part
 from retrolux.models.readings import PAPER
 from retrolux.models.score import Score, score
+from retrolux.models.spreading import spread
 
 Options = Mapping[str, Mapping[str, Any]]
 """What methods are created with, by their names."""
@@ -94,7 +94,7 @@ def evaluate(  # noqa: PLR0913 - what an evaluation has to be told
         raise BadData("No reading is left to recover.", "Name channels that are not saturated in all of them.")
     patterns = _patterns(unseen, told)
     task = _Task(known, unseen, patterns, seed, options or {})
-    scores = {method: task.score(method, part(progress, i, len(methods))) for i, method in enumerate(methods)}
+    scores = dict(zip(methods, spread(task.score, methods, progress), strict=True))
     left_out = {"train": len(train) - len(known), "test": len(test) - len(unseen)}
     return Evaluation(len(known), len(unseen), left_out, scores)
 

@@ -14,8 +14,9 @@ from retrolux.models.flow import Flow
 from retrolux.models.flow_settings import FlowSettings
 from retrolux.models.honesty import INSIDE
 from retrolux.models.model import Array, Posterior, Progress
-from retrolux.models.progress import part, silent
+from retrolux.models.progress import silent
 from retrolux.models.regression import Regression
+from retrolux.models.spreading import spread
 
 _MEAN_DRAWS = 100
 _FEW_DRAWS = 20
@@ -85,8 +86,7 @@ class FlowGiven(Conditional, Fit):
             flow = Flow.learn(residuals, standard, settings, seed=seed, progress=report)
             return cls(line, flow, np.ones(wanted.shape[1]), centre, unit, by_line)
         between = np.ones(wanted.shape, dtype=bool) if inside is None else inside
-        widening = _widening(residuals, standard, settings, between, seed, lambda done: report(0.8 * done))
-        flow = Flow.learn(residuals, standard, settings, seed=seed, progress=lambda done: report(0.8 + 0.2 * done))
+        flow, widening = _flow(_Table(residuals, standard, settings, seed), between, report)
         return cls(line, flow, widening, centre, unit, by_line)
 
     def mean(self, given: Array) -> Array:
@@ -157,23 +157,46 @@ def _line(given: Array, wanted: Array, seed: int) -> tuple[Regression, Array]:
     return flat, residuals
 
 
-def _widening(  # noqa: PLR0913, PLR0917 - what a fit has
-    residuals: Array, given: Array, settings: FlowSettings, inside: Cells, seed: int, report: Progress
-) -> Array:
-    """Return the factor with which intervals would have held 90 % of the readings left out, shape (n_wanted,).
+Rows = NDArray[np.intp]
 
-    And of those inside no less than 85 %.
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """What a flow learns from, shapes (n_rows, n_wanted) and (n_rows, n_conditions), and how."""
+
+    residuals: Array
+    given: Array
+    settings: FlowSettings
+    seed: int
+
+    def learn(self, fold: tuple[Rows, Rows], report: Progress) -> tuple[Flow | None, Array, Array]:
+        """Return the flow of some rows where none is left, else by how much those left are missed, and the promise."""
+        kept, left = fold
+        flow = Flow.learn(self.residuals[kept], self.given[kept], self.settings, seed=self.seed, progress=report)
+        if not len(left):
+            return flow, self.residuals[left], self.residuals[left]
+        rows = np.repeat(self.given[left], _MEAN_DRAWS, axis=0)
+        found = summarise(flow.draw(rows, seed=self.seed).reshape(len(left), _MEAN_DRAWS, -1))
+        return None, np.abs(self.residuals[left] - found.mean), (found.high - found.low) / 2
+
+
+def _flow(table: _Table, inside: Cells, report: Progress) -> tuple[Flow, Array]:
+    """Return the flow of all rows, and the factor with which intervals would have held 90 % of those left out.
+
+    And of those inside no less than 85 %. The factor, shape (n_wanted,), is of flows of three quarters of the rows;
+    these and that of all do not wait for one another.
     """
-    missed, promised = np.empty_like(residuals), np.empty_like(residuals)
-    folds = KFold(_FOLDS, shuffle=True, random_state=seed)
-    for i, (kept, left) in enumerate(folds.split(residuals)):
-        flow = Flow.learn(residuals[kept], given[kept], settings, seed=seed, progress=part(report, i, _FOLDS))
-        drawn = flow.draw(np.repeat(given[left], _MEAN_DRAWS, axis=0), seed=seed).reshape(len(left), _MEAN_DRAWS, -1)
-        found = summarise(drawn)
-        missed[left], promised[left] = np.abs(residuals[left] - found.mean), (found.high - found.low) / 2
+    n = len(table.residuals)
+    folds = list(KFold(_FOLDS, shuffle=True, random_state=table.seed).split(table.residuals))
+    *tried, whole = spread(table.learn, [*folds, (np.arange(n), np.arange(0))], report)
+    missed, promised = np.empty_like(table.residuals), np.empty_like(table.residuals)
+    for (_, left), (_, miss, promise) in zip(folds, tried, strict=True):
+        missed[left], promised[left] = miss, promise
     scores = missed / np.maximum(promised, 1e-300)
     within = [_factor(s[i], INSIDE) if i.sum() >= _FEW else 0.0 for s, i in zip(scores.T, inside.T, strict=True)]
-    return np.maximum([_factor(s, 1 - 2 * TAIL) for s in scores.T], within)
+    flow, _, _ = whole
+    assert flow is not None  # noqa: S101 - for the type checker
+    return flow, np.maximum([_factor(s, 1 - 2 * TAIL) for s in scores.T], within)
 
 
 def _factor(scores: Array, level: float) -> float:

@@ -406,8 +406,12 @@ class Method(Model):
 
     def save(self, folder: Path) -> None:
         """Write the model with its readings and every fit made so far; see :meth:`Model.save`. Raises NotFitted."""
+        storage.write(folder, *self.packed())
+
+    def packed(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """Return what :meth:`save` writes, see :meth:`Model.packed`. Raises NotFitted."""
         self._whole()
-        storage.write(folder, *packing.packed(self))
+        return packing.packed(self)
 
     def _whole(self) -> None:
         """Make what is to be saved, where it is not made yet."""

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from retrolux.models.ambient import Ambient
 from retrolux.models.dataset import Dataset
@@ -200,6 +200,10 @@ class Model(ABC):
     @abstractmethod
     def save(self, folder: Path) -> None:
         """Write the model as plain data with a manifest, atomically; replaces an earlier one whole."""
+
+    @abstractmethod
+    def packed(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """Return the manifest and the files' contents that :func:`~retrolux.models.storage.write` writes."""
 
     @classmethod
     @abstractmethod

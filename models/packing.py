@@ -66,7 +66,7 @@ def _manifest(model: "Method") -> dict[str, Any]:
         "options": model._options(),
         "created": model.created.isoformat(),
         "honesty": [[known, names, factor.tolist()] for (known, names), factor in model._factors.items()],
-        "libraries": {name: version(name) for name in ("numpy", "scipy", "scikit-learn", *model.libraries)},
+        "libraries": {name: version(name) for name in ("retrolux", "numpy", "scipy", "scikit-learn", *model.libraries)},
     }
 
 

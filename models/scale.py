@@ -1,7 +1,7 @@
 """What columns are measured in: inputs' own units, and whether outputs are a sensor's counts."""
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,10 @@ class Scale:
         if not (np.isfinite(self.low).all() and np.isfinite(self.high).all() and (self.low < self.high).all()):
             ends = ", ".join(f"{low:g} … {high:g}" for low, high in zip(self.low, self.high, strict=True))
             raise BadData(f"An input's range is no range: {ends}.", "Give finite ends, the lower one first.")
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Return how another process makes it again; that of an instrument is one and the same everywhere."""
+        return "Scale.DUTIES" if self is Scale.DUTIES else (Scale, (self.low, self.high, self.counts))
 
     @property
     def width(self) -> Array:

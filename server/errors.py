@@ -4,7 +4,7 @@ The fields are those of the other two rooms: a stable problem ``type`` (RFC 9457
 and the ``cause`` and ``remedy`` that a person reads.
 """
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class ServerError(Exception):
@@ -25,6 +25,10 @@ class ServerError(Exception):
         super().__init__(f"{cause} {remedy}")
         self.cause = cause
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how another process makes it again: of the two sentences, not of the one that they are together."""
+        return type(self), (self.cause, self.remedy)
 
 
 class BadConfiguration(ServerError, ValueError):
@@ -76,6 +80,13 @@ class NoModel(ServerError, LookupError):
     status = 409
 
 
+class ModelChanged(ServerError, RuntimeError):
+    """Raised when a model that is to be replaced is another than the one who replaces it has seen."""
+
+    type = "/problems/model-changed"
+    status = 412
+
+
 class MixedDevices(ServerError, ValueError):
     """Raised when a log holds readings of several instruments, so that no one model describes it."""
 
@@ -94,6 +105,13 @@ class ProcessEnded(ServerError, ChildProcessError):
     """Raised when the process that answers questions to models ends before it has answered, as for want of memory."""
 
     type = "/problems/process-ended"
+    status = 503
+
+
+class NoEngine(ServerError, ConnectionError):
+    """Raised when the workers that are to do the work cannot be reached, or are not as this program is."""
+
+    type = "/problems/no-engine"
     status = 503
 
 

@@ -11,6 +11,7 @@ from retrolux.models.model import Model, Progress
 from retrolux.models.posterior import Array
 from retrolux.models.solution import Solution
 from retrolux.models.solutions import Solutions
+from retrolux.models.state_space import StateSpace
 from retrolux.server.config import Config
 from retrolux.server.latest import Latest
 from retrolux.server.playback import play_back
@@ -93,9 +94,13 @@ class Laboratory(Station):
         MissingLibrary
             When a method was named whose library is not installed.
         """
-        chosen, state = methods or registry.available(), self._surroundings.state(data)
+        chosen, state = methods or registry.available(), self.state(data)
         made = {m: registry.create(m, **(options or {}).get(m, {})) for m in chosen}
         return [made[m].fit(data, seed=seed, progress=_progress(m, report), state=state) for m in chosen]
+
+    def state(self, data: Dataset) -> StateSpace | None:
+        """Return light and ambient light that readings tell of; None where they do not tell them apart."""
+        return self._surroundings.state(data)
 
     def model(
         self, method: str, data: Dataset | None = None, *, seed: int = 0, report: FitReport | None = None

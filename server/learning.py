@@ -9,7 +9,10 @@ import numpy as np
 
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import BadData, UnknownColumn
-from retrolux.models.learning_curve import Point, fitted, inverse_error, needed
+from retrolux.models.learning_curve import Light, Point, fitted, inverse_error, needed
+from retrolux.models.model import Progress
+from retrolux.models.progress import part, silent
+from retrolux.models.spreading import elsewhere, spread
 from retrolux.server.errors import BadArgument
 from retrolux.server.learning_sources import Source
 
@@ -92,12 +95,8 @@ class Study:
         """
         self._check()
         errors: dict[tuple[str, str, int], list[float]] = {}
-        runs = [(design, seed) for design in self.designs for seed in range(1, self.seeds + 1)]
-        for i, (design, seed) in enumerate(runs):
-            for n, data in zip(self.sizes, self.source.readings(design, self.sizes, seed), strict=True):
-                for method in self.methods:
-                    errors.setdefault((method, design, n), []).append(self._error(method, data, seed))
-            report((i + 1) / len(runs))
+        for method, design, n, error in self._spread(report) if elsewhere() else self._in_turn(report):
+            errors.setdefault((method, design, n), []).append(error)
         points = [Point(*key, tuple(found)) for key, found in errors.items()]
         return Curves(tuple(self.sizes), tuple(sorted(points, key=self._place)), self._goals(points, goal), self.net)
 
@@ -111,13 +110,37 @@ class Study:
             raise BadArgument(f"The sizes are {list(self.sizes)}.", "Give numbers of readings that grow, from 1.")
         self.source.check(self.sizes[-1])
 
-    def _error(self, method: str, data: Dataset, seed: int) -> float:
-        """Return a method's inverse error after these readings, NaN where they are too few for it."""
-        try:
-            model = fitted(method, data, dict(self.options.get(method, {})), seed)
-            return inverse_error(model, self.source.targets, self.source.light, net=self.net, seed=seed)
-        except (BadData, UnknownColumn):  # an output is no part of a model whose readings hardly tell of it
-            return float("nan")
+    def _runs(self) -> list[tuple[str, int]]:
+        return [(design, seed) for design in self.designs for seed in range(1, self.seeds + 1)]
+
+    def _in_turn(self, report: Callable[[float], None]) -> Iterator[tuple[str, str, int, float]]:
+        """Yield method, design, size and error of every point, run after run: no readings are kept for later."""
+        runs, truth = self._runs(), self._truth()
+        for i, (design, seed) in enumerate(runs):
+            for n, data in zip(self.sizes, self.source.readings(design, self.sizes, seed), strict=True):
+                for method in self.methods:
+                    yield method, design, n, truth.error((method, data, seed), silent)
+            report((i + 1) / len(runs))
+
+    def _spread(self, report: Callable[[float], None]) -> Iterator[tuple[str, str, int, float]]:
+        """Yield the same in the same order where others work: first all readings are made, then all fits."""
+        runs = self._runs()
+        made = spread(self._readings, runs, part(report, 0, 2))
+        places = [
+            (method, design, n, data, seed)
+            for (design, seed), every in zip(runs, made, strict=True)
+            for n, data in zip(self.sizes, every, strict=True)
+            for method in self.methods
+        ]
+        found = spread(self._truth().error, [(m, data, seed) for m, _, _, data, seed in places], part(report, 1, 2))
+        yield from ((m, design, n, error) for (m, design, n, _, _), error in zip(places, found, strict=True))
+
+    def _readings(self, run: tuple[str, int], _report: Progress) -> list[Dataset]:
+        design, seed = run
+        return list(self.source.readings(design, self.sizes, seed))
+
+    def _truth(self) -> "_Truth":
+        return _Truth(self.source.targets, self.source.truth, self.options, self.net)
 
     def _goals(self, points: Sequence[Point], goal: float | None) -> dict[str, float]:
         last = {p.method: p.median for p in points if (p.design, p.n) == (self.designs[0], self.sizes[-1])}
@@ -125,3 +148,22 @@ class Study:
 
     def _place(self, point: Point) -> tuple[int, int, int]:
         return self.methods.index(point.method), self.designs.index(point.design), point.n
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """What methods are held against, and no more than that: it may be sent to where they are fitted."""
+
+    targets: tuple[str, ...]
+    light: Light
+    options: Mapping[str, Mapping[str, Any]]
+    net: bool
+
+    def error(self, point: tuple[str, Dataset, int], _report: Progress) -> float:
+        """Return the inverse error of a method after readings, with a seed; NaN where they are too few for it."""
+        method, data, seed = point
+        try:
+            model = fitted(method, data, dict(self.options.get(method, {})), seed)
+            return inverse_error(model, self.targets, self.light, net=self.net, seed=seed)
+        except (BadData, UnknownColumn):  # an output is no part of a model whose readings hardly tell of it
+            return float("nan")

@@ -14,6 +14,7 @@ from retrolux.device.measurement import CHANNELS
 from retrolux.device.settings import InstrumentSettings
 from retrolux.models.dataset import Dataset
 from retrolux.models.errors import UnknownColumn
+from retrolux.models.learning_curve import Light
 from retrolux.models.model import Array
 from retrolux.models.readings import usual_targets
 from retrolux.models.state_space import StateSpace, in_order
@@ -42,8 +43,9 @@ class Source(Protocol):
     def readings(self, design: str, sizes: Sequence[int], seed: int) -> Iterator[Dataset]:
         """Yield the readings of a design of each size, the smallest first."""
 
-    def light(self, inputs: Array) -> Array:
-        """Return what the light alone makes of inputs in the targets, without noise."""
+    @property
+    def truth(self) -> Light:
+        """Returns what the light alone makes of inputs in the targets, without noise."""
 
     def check(self, most: int) -> None:
         """Raise where there are no such targets, or not so many readings. Moves nothing."""
@@ -66,8 +68,13 @@ class Simulated:
     targets: tuple[str, ...]
     designs: tuple[str, ...] = OF_SIMULATOR
 
-    def light(self, inputs: Array) -> Array:
+    @property
+    def truth(self) -> Light:
         """See :class:`Source`."""
+        return self.light
+
+    def light(self, inputs: Array) -> Array:
+        """Return what the light alone makes of inputs, shape (n_rows, n_inputs), in the targets."""
         every = light_alone(self.device, self.settings, inputs.tolist())
         return np.asarray(every[:, [CHANNELS.index(name) for name in self.targets]])
 
@@ -122,9 +129,14 @@ class Logged:
     def _response(self) -> StateSpace:
         return StateSpace.learn(self.data).of(self.targets)
 
+    @property
+    def truth(self) -> Light:
+        """See :class:`Source`. Without the log, which may be long."""
+        return self._response.response.predict
+
     def light(self, inputs: Array) -> Array:
-        """See :class:`Source`."""
-        return self._response.response.predict(inputs)
+        """Return what the light alone makes of inputs, shape (n_rows, n_inputs), in the targets."""
+        return self.truth(inputs)
 
     def check(self, most: int) -> None:
         """See :class:`Source`. Raises UnknownColumn, BadArgument."""

@@ -3,15 +3,15 @@
 import fcntl
 import json
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from retrolux.models import registry
 from retrolux.models.errors import ModelUnreadable
-from retrolux.models.storage import read_manifest
-from retrolux.server.errors import BadArgument, NoModel
+from retrolux.models.storage import read_manifest, write
+from retrolux.server.errors import BadArgument, ModelChanged, NoModel
 
 if TYPE_CHECKING:  # to list what is saved, no method is loaded
     from retrolux.models.dataset import Dataset
@@ -38,7 +38,7 @@ class ModelStore:
 
     def save(self, model: "Model", device: str) -> None:
         """Keep a model in place of the method's earlier one, with the name of the instrument it describes."""
-        with self._lock, self._alone():
+        with self._alone():
             self._write(model, device)
 
     def keep(self, model: "Model") -> bool:
@@ -46,7 +46,7 @@ class ModelStore:
 
         That is where the model on disk is not the one that this was: a fit, here or in another process, comes first.
         """
-        with self._lock, self._alone():
+        with self._alone():
             stamp, loaded = self._loaded.get(model.method, (None, None))
             if loaded is not model or stamp != self.stamp(model.method):
                 return False
@@ -55,18 +55,51 @@ class ModelStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let no other process save meanwhile: each removes the files that its own model does not have."""
+        """Let nobody else, of other processes neither, replace a model meanwhile: each removes earlier files."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("ab") as file:
+        with self._lock, (self.folder / ".lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, also by the end of the process
             yield
 
     def _write(self, model: "Model", device: str) -> None:
         model.save(self.folder / model.method)
-        self._write_origin(model, device)
+        self._write_origin(model.method, model.data_hash, device)
         stamp = self.stamp(model.method)
         assert stamp is not None  # noqa: S101 - for the type checker: it was saved just now
         self._loaded[model.method] = (stamp, model)
+
+    def take_in(
+        self, manifest: Mapping[str, Any], files: Mapping[str, bytes], device: str, *, instead_of: str | None = None
+    ) -> dict[str, Any] | None:
+        """Keep a model that another process or machine has fitted; return the entry of the one it replaces.
+
+        Parameters
+        ----------
+        manifest, files
+            As :meth:`~retrolux.models.model.Model.packed` gives them.
+        device : str
+            The instrument it describes.
+        instead_of : str, optional
+            Hash of the readings of the model that is to be replaced. Raises ModelChanged where there is another.
+        """
+        method = str(manifest["method"])
+        with self._alone():
+            earlier = self._known(method)
+            if instead_of is not None and instead_of != (earlier or {}).get("data_hash"):
+                there = "there is none" if earlier is None else f"it has learnt from {earlier['data_hash'][:16]}…"
+                raise ModelChanged(
+                    f"The {method} model is another than the one to be replaced: {there}.", "Look at GET /v1/models."
+                )
+            write(self.folder / method, manifest, files)
+            self._write_origin(method, str(manifest["data_hash"]), device)
+        return earlier
+
+    def _known(self, method: str) -> dict[str, Any] | None:
+        """Return the entry of a method's model, None where there is none that can be read."""
+        try:
+            return self._entry(method)
+        except (ModelUnreadable, KeyError):
+            return None
 
     def refuse_others(self, data: "Dataset") -> None:
         """Raise BadArgument where the folder holds models of other inputs, which a fit would replace one by one."""
@@ -153,11 +186,11 @@ class ModelStore:
     def _origin(self, method: str) -> Path:
         return self.folder / f"{method}.origin.json"
 
-    def _write_origin(self, model: "Model", device: str) -> None:
+    def _write_origin(self, method: str, data_hash: str, device: str) -> None:
         """Replace the file in one step; it names the readings, so that it never speaks of another fit."""
-        path = self._origin(model.method)
+        path = self._origin(method)
         draft = path.with_suffix(".new")
-        draft.write_text(json.dumps({"device": device, "data_hash": model.data_hash}), encoding="utf-8")
+        draft.write_text(json.dumps({"device": device, "data_hash": data_hash}), encoding="utf-8")
         draft.replace(path)
 
     def version(self, method: str) -> Stamp | None:

@@ -13,7 +13,7 @@ from retrolux.models.evaluation import evaluate as run_evaluation
 from retrolux.models.readings import PAPER, usable
 from retrolux.models.registry import METHODS
 from retrolux.models.scale import Scale
-from retrolux.server.cli import options, sources
+from retrolux.server.cli import engines, options, sources
 from retrolux.server.cli.fitting import methods_of
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say, wrapped
 from retrolux.server.errors import BadArgument
@@ -41,6 +41,7 @@ log_path = click.Path(path_type=Path)
 @sources.forest
 @sources.prior
 @sources.only_device
+@engines.pieces
 @options.seed
 @options.config_file
 @options.as_json

@@ -7,7 +7,7 @@ import click
 
 from retrolux.models.readings import MOST
 from retrolux.models.registry import METHODS, available
-from retrolux.server.cli import options, sources
+from retrolux.server.cli import engines, options, sources
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.fitting import fit_and_save, method_options
 from retrolux.server.laboratory import Laboratory
@@ -22,6 +22,7 @@ from retrolux.server.tables import Columns
 @sources.forest
 @sources.prior
 @sources.only_device
+@engines.pieces
 @options.seed
 @options.config_file
 @options.as_json

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from retrolux.models.learning_curve import TENTH, Point
 from retrolux.models.readings import PAPER
-from retrolux.server.cli import options, sources
+from retrolux.server.cli import engines, options, sources
 from retrolux.server.cli.fitting import methods_of
 from retrolux.server.cli.printing import new_table, print_json, print_table, progress_bar, say
 from retrolux.server.config import Config
@@ -33,6 +33,7 @@ UNIT = 1e4  # errors are printed in ten-thousandths of full duty
 @click.option("--targets", help="Comma-separated target channels; those of the paper by default.")
 @sources.forest
 @sources.only_device
+@engines.pieces
 @options.device_name
 @options.config_file
 @options.as_json

@@ -1,6 +1,7 @@
 """Every error of the three rooms keeps the same promise."""
 
 import inspect
+import pickle
 from types import ModuleType
 
 import pytest
@@ -31,6 +32,13 @@ def test_an_error_says_what_happened_and_what_to_do(base: type, kind: type) -> N
     assert 400 <= document["status"] < 600
     assert str(error) == "The cause. The remedy."
     assert kind.__doc__
+
+
+@pytest.mark.parametrize(("base", "kind"), EVERY, ids=lambda c: c.__name__)
+def test_an_error_is_the_same_in_another_process(base: type, kind: type) -> None:
+    again = pickle.loads(pickle.dumps(kind("The cause.", "The remedy.")))
+    assert type(again) is kind
+    assert (again.cause, again.remedy, str(again)) == ("The cause.", "The remedy.", "The cause. The remedy.")
 
 
 @pytest.mark.parametrize(("base", "kind"), EVERY, ids=lambda c: c.__name__)
