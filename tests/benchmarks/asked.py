@@ -76,6 +76,6 @@ GATE: dict[str, float] = {
     "update-pls-1000": 1.7,
     "update-pls-10000": 1.7,
     "update-gmm-1000": 100,
-    "update-gmm-10000": 100,
+    "update-gmm-10000": 50,
 }
 """Least ratio to the peer that passes, about half of what was measured: a busy machine passes, an old state fails."""

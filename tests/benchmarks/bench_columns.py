@@ -14,7 +14,7 @@ from tests.benchmarks.peers.lines import Backward, Programme
 from tests.benchmarks.peers.mixture import Mixture
 from tests.benchmarks.timing import seconds
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.usefixtures("as_served"), pytest.mark.filterwarnings("ignore")]
 SIZES = (3, 10, 30, 100)
 PATIENCE = 60.0  # seconds for a fit and four answers
 PEERS = {"linear": Programme, "pls": Backward, "gmm": Mixture}
@@ -93,6 +93,7 @@ def test_an_iteration(n: int, k: int, benchmark: Any, columns: Columns) -> None:
 def _told(child: Child, method: str, data: Dataset) -> list[float] | None:
     """Seconds of a fit and of an answer, and the answer's error; None where it takes too long."""
     path = child.folder / "readings.npz"
+    child.environment["OPENBLAS_NUM_THREADS"] = "1"  # as `retrolux` sets for itself
     np.savez(path, inputs=data.inputs, outputs=data.outputs)
     try:
         return child.told(OURS, method, str(path), timeout=PATIENCE)[0]
