@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -121,7 +122,7 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.inputs)
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 over names and contents, as hexadecimal digits."""
         digest = hashlib.sha256(json.dumps([self.input_names, self.output_names]).encode())
@@ -178,6 +179,8 @@ class Dataset:
 
     def select(self, outputs: Sequence[str]) -> Self:
         """Return these outputs only, in this order. Raises UnknownColumn."""
+        if tuple(outputs) == self.output_names:
+            return self
         i = self.columns(outputs)
         return replace(self, outputs=self.outputs[:, i], saturated=self.saturated[:, i], output_names=tuple(outputs))
 

@@ -8,7 +8,7 @@ from retrolux.models.dataset import Dataset
 from retrolux.models.kalman import update
 from retrolux.models.model import Array
 from retrolux.models.sittings import PAUSE
-from retrolux.models.state_space import StateSpace, in_order
+from retrolux.models.state_space import StateSpace, in_order, latest
 
 LATEST = 50
 """Readings by which the ambient light at the end of a log is known."""
@@ -37,7 +37,7 @@ class Following:
         """Return what is known after the latest of some readings; without any, that of any sitting's beginning."""
         found = cls(world, world.walk.mean, world.walk.covariance)
         if data is not None:
-            found.net(in_order(data).take(np.arange(len(data))[-LATEST:]))
+            found.net(latest(data, LATEST) if data.times is not None else data.take(np.arange(len(data))[-LATEST:]))
         return found
 
     def net(self, data: Dataset) -> Dataset:

@@ -155,12 +155,11 @@ def smooth(seen: Observed, track: Track) -> tuple[Array, Array, Array]:
     """
     mean, covariance = track.mean.copy(), track.covariance.copy()
     cross = np.zeros_like(covariance)
-    for i in range(len(mean) - 1, 0, -1):
-        if np.isinf(seen.waits[i]):
-            continue
-        back = np.linalg.solve(track.predicted_covariance[i], track.covariance[i - 1]).T
-        mean[i - 1] += back @ (mean[i] - track.predicted[i])
-        change = covariance[i] - track.predicted_covariance[i]
-        covariance[i - 1] += back @ change @ back.T
-        cross[i] = covariance[i] @ back.T
+    on = 1 + np.flatnonzero(~np.isinf(seen.waits[1:]))
+    # all at once: none of these waits for another, and one call for each would take longer than the solution
+    forth = np.linalg.solve(track.predicted_covariance[on], track.covariance[on - 1])
+    for i, to in zip(on[::-1].tolist(), forth[::-1], strict=True):
+        mean[i - 1] += to.T @ (mean[i] - track.predicted[i])
+        covariance[i - 1] += to.T @ (covariance[i] - track.predicted_covariance[i]) @ to
+    cross[on] = covariance[on] @ forth
     return mean, (covariance + covariance.transpose(0, 2, 1)) / 2, cross

@@ -170,13 +170,16 @@ class Told:
 
 def in_order(data: Dataset) -> Dataset:
     """Return readings in the order of their times, where they have any."""
-    return data if data.times is None else data.take(np.argsort(data.times, kind="stable"))
+    if data.times is None or (data.times[1:] >= data.times[:-1]).all():  # as logs are: not copied
+        return data
+    return data.take(np.argsort(data.times, kind="stable"))
 
 
 def latest(data: Dataset, most: int) -> Dataset:
     """Return the latest readings in their order, at most so many; evenly spread ones where they have no times."""
-    rows = in_order(data)
-    return rows.take(spread(len(rows), most) if rows.times is None else np.arange(len(rows))[-most:])
+    if data.times is None:
+        return data.take(spread(len(data), most))
+    return data.take(np.argsort(data.times, kind="stable")[-most:])
 
 
 def _sitting(data: Dataset, when: float) -> Dataset | None:
@@ -308,7 +311,9 @@ def _fitted(gains: Array, inputs: Array, light: Array, noise: Array, least: Arra
     """Return the response by generalised least squares, its steps and bends held near zero by a normal prior."""
     z, weight = features(inputs), np.linalg.inv(noise)
     shape = len(gains), z.shape[1]
-    precision = np.einsum("rab,rj,rk->ajbk", weight, z, z, optimize=True).reshape(np.prod(shape), -1)
+    pairs = (z[:, :, None] * z[:, None, :]).reshape(len(z), -1)
+    products = (weight.reshape(len(z), -1).T @ pairs).reshape(shape[0], shape[0], shape[1], shape[1])
+    precision = products.transpose(0, 2, 1, 3).reshape(np.prod(shape), -1)
     told = np.einsum("rab,rb,rj->aj", weight, light, z, optimize=True).ravel()
     size = SHAPE * np.abs(gains) + np.sqrt(least)[:, None]
     anything = np.full_like(size, 1e-6) / size.max(axis=1, keepdims=True) ** 2
