@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,13 +142,15 @@ def _ask(url: str, body: dict[str, Any] | None = None) -> Any:
 def _serving(retrolux: Sequence[str], folder: Path) -> Iterator[str]:
     """Start a server, yield its address, and end it as a service is ended."""
     command = [*retrolux, "serve", "--port", "0"]
-    with subprocess.Popen(command, cwd=folder, env=_alone(folder), stderr=subprocess.PIPE, text=True) as server:
+    alone, pipe = _alone(folder), subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder, env=alone, stderr=pipe, text=True, process_group=0) as server:
         try:
             yield _listening(server.stderr.readline)
-            server.send_signal(signal.SIGTERM)
-            assert server.wait(timeout=60) == 0
+            os.killpg(server.pid, signal.SIGTERM)  # all of it: an emulator between would keep the signal to itself
+            assert server.wait(timeout=PATIENCE) == 0
         finally:
-            server.kill()
+            with suppress(ProcessLookupError):  # it has ended
+                os.killpg(server.pid, signal.SIGKILL)
 
 
 def _listening(line: Callable[[], str]) -> str:
