@@ -10,6 +10,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -177,7 +178,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("command", nargs="*", default=[str(Path(sys.executable).with_name("retrolux"))])
     asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        for done in errand(asked.command, asked.megabytes, asked.cores, Path(folder), asked.fresh):
+        program, *more = asked.command
+        command = [str(Path(shutil.which(program) or program).absolute()), *more]
+        for done in errand(command, asked.megabytes, asked.cores, Path(folder), asked.fresh):
             print(done, flush=True)
 
 
