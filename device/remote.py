@@ -36,7 +36,7 @@ class Remote(Instrument):
     """
 
     def __init__(self, url: str, timeout: float = 30) -> None:
-        self._url, self._headers = _split_credentials(url.rstrip("/").removesuffix("/api"))
+        self._url, self._headers = split_credentials(url.rstrip("/").removesuffix("/api"))
         super().__init__(self._url)
         self._timeout = timeout
         self._is_retrolux: bool | None = None
@@ -144,7 +144,7 @@ def _as_json(exposure: Exposure | Automatic | None) -> dict[str, Any]:
     return {"exposure": asdict(exposure) if isinstance(exposure, Exposure) else "auto"}
 
 
-def _split_credentials(url: str) -> tuple[str, dict[str, str]]:
+def split_credentials(url: str) -> tuple[str, dict[str, str]]:
     """Return the address without user and password, and the header that says them (RFC 7617)."""
     try:
         parts = urlsplit(url)

@@ -87,6 +87,20 @@ class MissingLibrary(ModelError, ImportError):
     status = 501
 
 
+class BadArchive(ModelError, ValueError):
+    """Raised when a model that was sent is damaged, or is not what its manifest says."""
+
+    type = "/problems/bad-archive"
+    status = 422
+
+
+class OtherVersions(ModelError, RuntimeError):
+    """Raised when a model was fitted with libraries that differ too much from those that are to answer by it."""
+
+    type = "/problems/other-versions"
+    status = 409
+
+
 class ModelUnreadable(ModelError, ValueError):
     """Raised when a saved model is absent, incomplete, damaged or of another version."""
 

@@ -33,8 +33,10 @@ def unpack(content: bytes) -> dict[str, NDArray[Any]]:
     """Return the arrays of :func:`pack`. Raises ModelUnreadable."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            if any(member.compress_type != zipfile.ZIP_STORED for member in file.zip.infolist()):
+                raise ValueError("they are compressed")  # nobody here does: they may be much larger than they look
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, MemoryError, AttributeError, zipfile.BadZipFile) as error:
         raise ModelUnreadable(f"A saved model's arrays cannot be read: {error}.", _REMEDY) from error
 
 

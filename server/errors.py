@@ -52,6 +52,27 @@ class NotJson(ServerError, TypeError):
     status = 415
 
 
+class NotZip(ServerError, TypeError):
+    """Raised when a model that is sent is not declared as a zip."""
+
+    type = "/problems/not-zip"
+    status = 415
+
+
+class OtherInstrument(ServerError, ValueError):
+    """Raised when a model that is sent describes another instrument than the server's."""
+
+    type = "/problems/other-instrument"
+    status = 409
+
+
+class PushFailed(ServerError, ConnectionError):
+    """Raised when a model could not be pushed: the other side does not answer, or refuses it."""
+
+    type = "/problems/push-failed"
+    status = 502
+
+
 class BadArgument(ServerError, ValueError):
     """Raised when an argument is understood and cannot be: a target without a number, a column given twice."""
 

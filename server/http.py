@@ -14,15 +14,16 @@ from pydantic import BaseModel
 
 from retrolux.device import log_queries
 from retrolux.device.automatic import AUTO, Automatic
-from retrolux.device.measurement import Exposure
+from retrolux.device.measurement import INPUTS, Exposure
 from retrolux.models import registry
 from retrolux.server import claude_light, problems, schemas
-from retrolux.server.errors import BadArgument, BadRequest, NotJson
+from retrolux.server.errors import BadArgument, BadRequest, NotJson, NotZip
 from retrolux.server.jobs import Jobs, Reporting
 from retrolux.server.minds import Corrections, Mind, Own
 from retrolux.server.openapi import Operation, describe
 from retrolux.server.playback import play_back
 from retrolux.server.readings import load_own
+from retrolux.server.receiving import LARGEST_MODEL, Receiver
 from retrolux.server.refits import Refits
 from retrolux.server.shooting import Aim, shoot
 from retrolux.server.station import Station
@@ -48,6 +49,22 @@ _SPAN = tuple(
     for n, what in (("since", "from this time on"), ("until", "before this time"))
 )
 
+_PUSHED = (
+    {"name": "device", "in": "query", "schema": {"type": "string"}, "description": "whose readings it was fitted to"},
+    {
+        "name": "anyway",
+        "in": "query",
+        "schema": {"type": "boolean", "default": False},
+        "description": "take it also where that is another instrument than this one",
+    },
+    {
+        "name": "If-Match",
+        "in": "header",
+        "schema": {"type": "string"},
+        "description": "data_hash of the model that is to be replaced, in quotes; refused where it is another",
+    },
+)
+
 OPERATIONS = (
     Operation("GET", "/api", "Measure, as Claude-Light does", schemas.ClaudeLightReading, query=_DUTIES),
     Operation("POST", "/v1/measure", "Measure and log", schemas.Reading, schemas.MeasureRequest),
@@ -62,6 +79,14 @@ OPERATIONS = (
     Operation("GET", "/v1/jobs/{id}", "How a job stands", schemas.Job),
     Operation("DELETE", "/v1/jobs/{id}", "Cancel a job", schemas.Job),
     Operation("GET", "/v1/models", "Fitted models", schemas.ModelsAnswer),
+    Operation(
+        "PUT",
+        "/v1/models/{method}",
+        "Take in a model that was fitted elsewhere, as `retrolux push` sends it",
+        schemas.PushAnswer,
+        query=_PUSHED,
+        binary="application/zip",
+    ),
     Operation("GET", "/v1/log", "Newest readings", schemas.LogAnswer, query=(_LIMIT, *_SPAN)),
     Operation("GET", "/v1/status", "What the server is and does", schemas.StatusAnswer),
     Operation("GET", "/healthz", "Alive, able to measure and to log", schemas.HealthAnswer),
@@ -187,6 +212,21 @@ class Front:
             return {"stale": None}
         return {name: known[name] for name in ("n_rows", "until", "data_hash", "stale")}
 
+    def push(self, method: str) -> Response:
+        """Answer ``PUT /v1/models/{method}``; nothing is replaced before the model has been tried."""
+        if request.mimetype != "application/zip":
+            raise NotZip(
+                f"The body is {request.mimetype or 'of no type'}.", "Send it as Content-Type: application/zip."
+            )
+        request.max_content_length = LARGEST_MODEL
+        anyway = request.args.get("anyway", "false")
+        if anyway not in {"true", "false"}:
+            raise BadRequest(f"anyway is {anyway[:20]!r}.", "Write true or false.")
+        match = request.headers.get("If-Match", "").strip('"') or None
+        receiver = Receiver(self.store, self.mind, self.laboratory.config.device, INPUTS)
+        device = request.args.get("device", "unknown")[:200]
+        return _answer(receiver.take(method, request.get_data(), device, anyway=anyway == "true", instead_of=match))
+
     def log(self) -> Response:
         """Answer ``GET /v1/log``."""
         limit = _limit(request.args.get("limit", "100"))
@@ -235,7 +275,9 @@ def create_app(
 def _view(op: Operation) -> str:
     """Return the name of what answers: of the address, but for a job's, which has its identifier there."""
     name = op.path.rsplit("/", 1)[-1]
-    return name if name != "{id}" else {"GET": "job", "DELETE": "cancel"}[op.method]
+    return {("GET", "{id}"): "job", ("DELETE", "{id}"): "cancel", ("PUT", "{method}"): "push"}.get(
+        (op.method, name), name
+    )
 
 
 @cache  # made when it is first asked for

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -15,6 +16,7 @@ from retrolux.server.shooting import Aim, Step
 from retrolux.server.station import Station
 
 Asked = Mapping[str, Any]
+TRIAL_SECONDS = 120  # for a model that was sent to be loaded and to answer, on a busy Raspberry Pi
 BEHIND = 15  # what a fit's priority is lowered by (nice)
 
 
@@ -29,6 +31,9 @@ class Mind(Protocol):
 
     def known(self, method: str) -> dict[str, Any] | None:
         """Return what the method's model knew at its latest question: see :meth:`Thinking.known`."""
+
+    def trial(self, asked: Asked) -> None:
+        """Load a model that was sent, from its ``folder``, and ask it. Raises BadArchive, ProcessEnded."""
 
     def used(self) -> AbstractContextManager[None]:
         """Keep what it remembers of an aim as long as this lasts."""
@@ -80,6 +85,17 @@ class Beside:
         finally:
             process.end()
 
+    def trial(self, asked: Asked) -> None:
+        """Try a model in a process of its own: whatever it does there, no other question waits for it or ends by it."""
+        process = Process(self._setup())
+        waiting = threading.Timer(TRIAL_SECONDS, process.kill)
+        waiting.start()
+        try:
+            process.ask(0, self._question("trial", asked))
+        finally:
+            waiting.cancel()
+            process.end()
+
     def used(self) -> AbstractContextManager[None]:
         """Keep the process from being let go."""
         return self.kept.used()
@@ -115,6 +131,10 @@ class Own:
         """Fit, and return what was fitted. Raises ModelError, DeviceError."""
         found: dict[str, Any] = json.loads(self._thinking.answer("fit", asked, self._station.now(), report))
         return found
+
+    def trial(self, asked: Asked) -> None:
+        """Try a model here. Raises BadArchive."""
+        self._thinking.answer("trial", asked, self._station.now(), lambda _fraction: None)
 
     def used(self) -> AbstractContextManager[None]:
         """Do nothing: what is remembered stays."""

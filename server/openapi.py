@@ -26,6 +26,8 @@ class Operation:
         Form of the request's JSON body.
     query : tuple of dict
         OpenAPI parameter objects.
+    binary : str, optional
+        Media type of a body that is no JSON.
     """
 
     method: str
@@ -35,6 +37,7 @@ class Operation:
     body: type[BaseModel] | None = None
     query: tuple[dict[str, Any], ...] = ()
     status: int = 200
+    binary: str | None = None
 
 
 def describe(operations: Sequence[Operation], version: str) -> dict[str, Any]:
@@ -62,6 +65,8 @@ def _operation(op: Operation, refs: dict[type[BaseModel], Any]) -> dict[str, Any
         document["parameters"] = parameters
     if op.body is not None:
         document["requestBody"] = {"required": True, "content": _json(refs[op.body])}
+    if op.binary is not None:
+        document["requestBody"] = {"required": True, "content": {op.binary: {}}}
     document["responses"] = {
         str(op.status): {"description": "the answer", "content": _json(refs[op.answer])},
         "default": {

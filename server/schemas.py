@@ -279,6 +279,13 @@ class ModelEntry(Answer):
     stale: str | None = Field(description="why it should be fitted again, as far as it was asked since")
 
 
+class PushAnswer(ModelEntry):
+    """A model that was taken in, as it is listed from now on."""
+
+    replaced: ModelEntry | None = Field(description="the one that was there before")
+    warnings: list[str] = Field(description="in words, such as libraries that differ a little")
+
+
 class ModelsAnswer(Answer):
     """The models that are fitted, and the methods that could be."""
 

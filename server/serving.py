@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from retrolux.server.errors import PortInUse
-from retrolux.server.http import LARGEST_BODY, create_app
+from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs
 from retrolux.server.minds import Beside
+from retrolux.server.receiving import LARGEST_MODEL
 from retrolux.server.signals import handled
 from retrolux.server.station import Station
 
@@ -63,7 +64,7 @@ def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitr
         threads=THREADS,
         ident="retrolux",
         asyncore_use_poll=True,
-        max_request_body_size=2 * LARGEST_BODY,
+        max_request_body_size=2 * LARGEST_MODEL,
     )
 
 

@@ -18,6 +18,7 @@ from retrolux.server.fitting import fit_and_save, method_options
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.shooting import Aim
 from retrolux.server.shots import Loop
+from retrolux.server.trial import tried
 from retrolux.server.updating import Keeper
 
 Asked = Mapping[str, Any]
@@ -49,6 +50,7 @@ class Thinking:
             "begin": self._begin,
             "see": self._see,
             "settle": self._settle,
+            "trial": lambda asked: tried(Path(asked["folder"])),
         }
 
     @classmethod
@@ -63,7 +65,7 @@ class Thinking:
         ----------
         question : str
             ``invert``, ``many``, ``predict``, ``sample``; ``load``, which answers nothing; ``begin``, ``see`` and
-            ``settle`` of an aim; ``fit``.
+            ``settle`` of an aim; ``trial`` of a model that was sent; ``fit``.
         asked : mapping
             JSON values; ``model`` is the method that is asked.
         now : float

@@ -18,6 +18,7 @@ COMMANDS = {
     "doctor": ("doctoring", "Test the instrument and this machine; say in plain words what is wrong."),
     "tune": ("tuning", "Find the sensor's clock and gain steps, and measure with less noise from then on."),
     "fit": ("fitting", "Fit models to a log and save them."),
+    "push": ("pushing", "Send saved models to another Retrolux, such as a Raspberry Pi."),
     "invert": ("asking", "Which inputs give these counts?"),
     "aim": ("aiming", "Meet a target on the instrument: invert, measure, correct."),
     "predict": ("asking", "Which counts will these inputs give?"),

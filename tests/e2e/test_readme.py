@@ -30,11 +30,13 @@ def test_every_command_is_of_a_kind_that_is_tested() -> None:
     assert tested
 
 
-def test_the_command_lines_run_in_their_order(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_the_command_lines_run_in_their_order(start: Start, tmp_path: Path, environment: dict[str, str]) -> None:
     pytest.importorskip("ForestDiffusion", reason="the extra `forest` is not installed")
+    (tmp_path / "pi.toml").write_text('state = "pi"\n')
+    _, url = start("--config", "pi.toml")  # the Raspberry Pi that models are pushed to
     for line in commands("retrolux"):
         if not line.startswith("retrolux serve"):
-            arguments = shlex.split(line, comments=True)[1:]
+            arguments = shlex.split(line.replace("http://raspberrypi:8000", url), comments=True)[1:]
             done = subprocess.run(
                 [COMMAND, *arguments], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
             )
