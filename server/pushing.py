@@ -10,6 +10,7 @@ from urllib.parse import urlencode, urlsplit
 from retrolux.device.remote import split_credentials
 from retrolux.models import archive, storage
 from retrolux.server.errors import BadArgument, PushFailed
+from retrolux.server.receiving import LARGEST_MODEL, MANIFEST_ROOM
 from retrolux.server.store import ModelStore
 
 SECONDS = 180.0  # a Raspberry Pi loads and tries the model before it answers
@@ -58,7 +59,9 @@ class Target:
         PushFailed
             When the other side does not answer, or refuses it; in its own words.
         """
-        content = archive.pack(*storage.read(store.folder / method))
+        manifest, files = storage.read(store.folder / method)
+        _refuse_large(method, files)
+        content = archive.pack(manifest, files)
         query = {"device": self._name_there(store.device(method)), "anyway": "true" if anyway else "false"}
         headers = {"Content-Type": "application/zip"} | ({"If-Match": f'"{instead_of}"'} if instead_of else {})
         request = urllib.request.Request(  # noqa: S310 - http and https only, see above
@@ -86,3 +89,12 @@ class Target:
             return PushFailed(f"{self.url} answered {error.code} {error.reason}.", CHECK)
         finally:
             error.close()
+
+
+def _refuse_large(method: str, files: archive.Files) -> None:
+    size = sum(map(len, files.values()))
+    if size > LARGEST_MODEL - MANIFEST_ROOM:
+        raise PushFailed(
+            f"The {method} model has {size / 1e6:.0f} MB, more than is taken there ({LARGEST_MODEL / 1e6:.0f} MB).",
+            "Fit a smaller one: of the forest the preset small.",
+        )

@@ -17,7 +17,11 @@ from retrolux.server.minds import Mind
 from retrolux.server.store import ModelStore
 
 LARGEST_MODEL = 20_000_000
-"""Bytes, packed or not; the largest of 5,000 readings is a third of it."""
+"""Bytes, packed or not. A forest of 5,000 readings has 4.4 million, and as many of the light alone; one of the paper's
+preset, with its deep trees at fifty levels, has hundreds and is no model for a Raspberry Pi."""
+
+MANIFEST_ROOM = 1_000_000
+"""Bytes of these that the manifest and the zip itself may take."""
 
 _trying = threading.Lock()  # one at a time: each takes a process
 

@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 
 from retrolux.models import archive, storage
 from retrolux.models.errors import BadArchive, OtherVersions
-from retrolux.server import receiving
+from retrolux.server import pushing, receiving
 from retrolux.server.config import Config
 from retrolux.server.errors import BadArgument
 from retrolux.server.http import create_app
@@ -274,6 +274,15 @@ class TestCommand:
         assert "refuses linear: The model was fitted to readings of http://elsewhere (sim)" in refused.err
         assert cli("push", "linear", "--models", folder, "--to", url, "--anyway").code == 0
         assert "another than the one" in cli("push", "linear", "--models", saved, "--to", url, "--if-match", "00").err
+
+    def test_one_that_is_too_large_is_not_sent(
+        self, cli: Cli, saved: Path, url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(pushing, "LARGEST_MODEL", 1_000_100)
+        assert (
+            "linear model has 0 MB, more than is taken there"
+            in cli("push", "linear", "--models", saved, "--to", url).err
+        )
 
     def test_a_damaged_model_is_not_sent(self, cli: Cli, saved: Path, url: str, tmp_path: Path) -> None:
         store = copied(saved, tmp_path, "sim")
