@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -57,9 +58,13 @@ class ModelStore:
     def _alone(self) -> Iterator[None]:
         """Let nobody else, of other processes neither, replace a model meanwhile: each removes earlier files."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock, (self.folder / ".lock").open("ab") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # let go when the file is closed, also by the end of the process
-            yield
+        with self._lock:
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX)  # let go when it is closed, also by the end of the process
+                yield
+            finally:
+                os.close(folder)
 
     def _write(self, model: "Model", device: str) -> None:
         model.save(self.folder / model.method)
