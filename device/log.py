@@ -75,7 +75,8 @@ def _wrong(record: Mapping[str, Any]) -> str | None:
         return '"out" does not give a number for each channel'
     if not isinstance(record.get("saturated", []), list):
         return '"saturated" is no list of channels'
-    odd = [key for key in ("time", "atime", "astep", "gain") if not _is_setting(record.get(key, 0))]
+    odd = [key for key in ("time",) if not _is_number(record.get(key, 0))]
+    odd += [key for key in ("atime", "astep", "gain") if not _is_setting(record.get(key, 0))]
     return f'"{odd[0]}" is no number' if odd else None
 
 

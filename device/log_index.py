@@ -1,8 +1,9 @@
 """An index beside a log: where every 256th line begins, and the times between. It is only ever a short cut.
 
 It can be deleted at any time. What it says is compared with the log, and where the two differ it is made again: a log
-that is not the one it was made of, is shorter, or does not end where it should. Each block that is read is compared
-with its checksum.
+that is not the one it was made of, is shorter, was written to without growing, or does not end where it should. Each
+block that is read is compared with its checksum. (A line that was edited in its middle, to the same length, and before
+the next reading was logged, is noticed when its block is read.)
 """
 
 import contextlib
@@ -22,8 +23,8 @@ STRIDE = 256
 """Lines of a block."""
 SUFFIX = ".index"
 
-_MAGIC = b"retrolux index 1\n"
-_HEAD = np.dtype([("device", "<u8"), ("inode", "<u8"), ("end", "<u8"), ("blocks", "<u8")])
+_MAGIC = b"retrolux index 2\n"
+_HEAD = np.dtype([(name, "<u8") for name in ("device", "inode", "size", "changed", "end", "blocks", "sum")])
 _BLOCK = np.dtype([("start", "<u8"), ("first", "<f8"), ("last", "<f8"), ("sum", "<u4")])
 _READ = 1 << 20  # bytes at a time
 _TIME = re.compile(rb'"time"\s*:\s*(-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?)')
@@ -102,7 +103,9 @@ def _kept(path: Path, file: BinaryIO) -> Index | None:
         return None
     found, status = Index(blocks, int(head["end"])), os.fstat(file.fileno())
     same = (head["device"], head["inode"], head["blocks"]) == (status.st_dev, status.st_ino, len(blocks))
-    return found if same and found.end <= status.st_size and _holds(file, found) else None
+    whole = head["sum"] == zlib.crc32(blocks.tobytes())
+    edited = head["size"] == status.st_size and head["changed"] != status.st_mtime_ns
+    return found if same and whole and not edited and found.end <= status.st_size and _holds(file, found) else None
 
 
 def _holds(file: BinaryIO, found: Index) -> bool:
@@ -150,7 +153,8 @@ def _place(path: Path) -> Path:
 def _keep(path: Path, file: BinaryIO, index: Index) -> None:
     """Put an index beside its log; without a sync, for it can be made again, and in one step, or not at all."""
     status = os.fstat(file.fileno())
-    head = np.array([(status.st_dev, status.st_ino, index.end, len(index.blocks))], _HEAD)
+    log = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    head = np.array([(*log, index.end, len(index.blocks), zlib.crc32(index.blocks.tobytes()))], _HEAD)
     with contextlib.suppress(OSError):
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:

@@ -55,7 +55,7 @@ def newest(path: Path, n: int, *, since: float | None = None, until: float | Non
             if len(found) >= n:
                 break
             found = [record for record in _records(path, file, index, i) if wanted(record)] + found
-        return found[-n:]
+        return found[-n:] if n > 0 else []
 
     return _asked(path, find, [])
 

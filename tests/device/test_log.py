@@ -84,6 +84,7 @@ def test_readings_survive_any_tear_of_the_last_line(tmp_path: Path, readings: li
         ('{"in": [], "out": {"nir": 1}}', '"in" is no list'),
         ('{"in": 0.5, "out": {"nir": 1}}', '"in" is no list'),
         ('{"in": ["a", 0, 0], "out": {"nir": 1}}', '"in" is no list'),
+        ('{"in": [0, 0, 0], "out": {"nir": 1}, "time": {"a": 1}}', '"time" is no number'),
         ('{"in": [true, 0, 0], "out": {"nir": 1}}', '"in" is no list'),
         ('{"in": [1e999, 0, 0], "out": {"nir": 1}}', "is no JSON object of finite numbers"),
         ('{"in": [0, 0, 0]}', '"out" does not give'),

@@ -166,6 +166,36 @@ def test_a_block_that_was_edited_in_its_place_is_noticed_when_it_is_read(tmp_pat
     assert len(newest(path, 9, since=999, until=1000)) == 2
 
 
+def test_a_log_that_was_edited_without_growing_is_indexed_anew(tmp_path):
+    """Also where the question would not have looked at the block that was edited."""
+    path = tmp_path / "rgb.jsonl"
+    grown(path, 5 * STRIDE)
+    count(path)
+    content = path.read_bytes().replace(b'"time": 600.0', b'"time": 9e5  ')
+    with path.open("r+b") as file:
+        file.write(content)
+    os.utime(path, ns=(0, path.stat().st_mtime_ns + 1))
+    assert [record["time"] for record in newest(path, 9, since=8e5)] == [9e5]
+
+
+def test_an_index_that_was_spoilt_is_not_believed(tmp_path):
+    """It is written without a sync: power may fail and leave zeros in it."""
+    path = tmp_path / "rgb.jsonl"
+    grown(path, 5 * STRIDE)
+    count(path)
+    index = path.with_name(path.name + log_index.SUFFIX)
+    whole = index.read_bytes()
+    for at in range(20, len(whole) - 16, 16):
+        index.write_bytes(whole[:at] + bytes(16) + whole[at + 16 :])
+        assert len(newest(path, 10_000, since=0)) == len(read_records(path))
+
+
+def test_none_of_the_newest_are_none(tmp_path):
+    path = tmp_path / "rgb.jsonl"
+    grown(path, 20)
+    assert newest(path, 0) == []
+
+
 def test_a_key_that_is_spelt_otherwise_is_found(tmp_path):
     path = tmp_path / "rgb.jsonl"
     odd = line(7.0).replace(b'"time"', b'"\\u0074ime"')
