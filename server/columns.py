@@ -120,7 +120,7 @@ def _kept(folder: Path, file: BinaryIO) -> Iterator[tuple[int, Mapping[str, Any]
     """Yield ends and columns of the stretches that are as they were, from the log's beginning on."""
     names = [match for path in folder.glob("*.npz") if (match := _NAME.fullmatch(path.name))]
     starts, at = {int(match[1]): match for match in names}, 0
-    while match := starts.get(at):
+    while (match := starts.get(at)) and int(match[2]) > at:
         file.seek(at)
         content = file.read(int(match[2]) - at)
         if len(content) != int(match[2]) - at or zlib.crc32(content) != int(match[3], 16):
@@ -128,7 +128,9 @@ def _kept(folder: Path, file: BinaryIO) -> Iterator[tuple[int, Mapping[str, Any]
         try:
             with np.load(folder / match[0], allow_pickle=False) as arrays:
                 known = {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        except (OSError, ValueError, EOFError, KeyError, NotImplementedError, zlib.error, zipfile.BadZipFile):
+            return
+        if "told" not in known:
             return
         at = int(match[2])
         yield at, known

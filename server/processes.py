@@ -136,6 +136,7 @@ class Process:
         try:
             code = self._process.wait(LAST_SECONDS)
         except subprocess.TimeoutExpired:
+            self._process.kill()  # its pipe is of no use any more
             return ProcessEnded("The process that was to answer does not answer.", "Ask again: another one is started.")
         if code == -signal.SIGKILL:
             return ProcessEnded(
@@ -172,6 +173,7 @@ class Kept:
         self._lock = threading.Lock()
         self._process: Process | None = None
         self._users = 0
+        self._closed = False
         self._last = clock()
 
     @property
@@ -205,14 +207,17 @@ class Kept:
                 self._let_go()
 
     def close(self) -> None:
-        """Let the process go; who waits for its answer gets an error."""
+        """Let the process go; who waits for its answer, or asks later, gets an error."""
         with self._lock:
+            self._closed = True
             self._let_go()
 
     def _present(self) -> Process:
         with self._lock:
             if self._process is not None and self._process.ended:
                 self._let_go()
+            if self._closed:
+                raise ProcessEnded("The server is ending, and answers no more questions.", "Ask when it is back.")
             if self._process is None:
                 self._process = self._start()
             return self._process

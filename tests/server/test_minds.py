@@ -186,3 +186,13 @@ def test_a_process_that_cannot_begin_is_an_error_and_not_waited_for() -> None:
     with pytest.raises(ProcessEnded, match="exit code 1"):
         process.ask(0, {"question": "load", "asked": {"model": "linear"}, "now": 0.0})
     process.end()
+
+
+def test_after_the_end_nobody_starts_another(beside: Beside) -> None:
+    """Those who wait for their turn while the server ends are told, and leave no process behind."""
+    beside.ask("predict", ASKED)
+    beside.kept.close()
+    with pytest.raises(ProcessEnded, match="ending"):
+        beside.ask("predict", ASKED)
+    assert beside.kept.process is None
+    assert children(os.getpid()) == []
