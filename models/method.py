@@ -82,7 +82,6 @@ class Method(Model):
         self.targets = None if targets is None else tuple(targets)
         self._data: Dataset | None = None
         self._fits: dict[tuple[Names, Names], Fit] = {}
-        self._scatter: Array | None = None
         self._factors: dict[tuple[bool, Names], Array] = {}
         self._witnesses: dict[int, Method] = {}
         self._derived: dict[tuple[object, ...], Any] = {}
@@ -133,7 +132,7 @@ class Method(Model):
         self.input_names, self.output_names = chosen.input_names, chosen.output_names
         self.data_hash, self.n_rows, self.seed = data.hash, len(data), seed
         self.created = datetime.now(UTC)
-        self._data, self._fits, self._scatter, self._factors, self._witnesses = chosen, {}, None, {}, {}
+        self._data, self._fits, self._factors, self._witnesses = chosen, {}, {}, {}
         self._light = self._world = self._judge = self._density = None
         self._derived = {}
         self._drift, self.until = Drift.none(len(self.output_names)), latest_time(data)
@@ -498,20 +497,20 @@ class Method(Model):
 
     def _once(self, key: tuple[object, ...], make: Callable[[], Kept]) -> Kept:
         """Return what follows from the fit, made when it is first asked for."""
-        found: Kept | None = self._derived.get(key)
+        derived = self._derived  # of the fits as they are: a model that learns meanwhile begins another
+        found: Kept | None = derived.get(key)
         if found is None:
-            found = self._derived[key] = make()
+            found = derived[key] = make()
         return found
 
     def _residual_covariance(self, columns: list[int]) -> Array:
         return self._once(("residuals", *columns), lambda: self._scattered(columns))
 
     def _scattered(self, columns: list[int]) -> Array:
-        if self._scatter is None:
-            self._scatter = self.data.outputs - self.predict(self.data.inputs)
+        left = self._once(("left",), lambda: self.data.outputs - self.predict(self.data.inputs))
         rows = ~self.data.saturated[:, columns].any(axis=1)
         size = verdict.SMALL * np.ptp(self.data.outputs[:, columns], axis=0)
-        return verdict.covariance(self._scatter[rows][:, columns], len(self.input_names) + 1, size)
+        return verdict.covariance(left[rows][:, columns], len(self.input_names) + 1, size)
 
     @property
     def _span(self) -> tuple[Array, Array]:

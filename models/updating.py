@@ -95,7 +95,7 @@ class Updating(Method):
                 self.data  # noqa: B018 - puts them among the others, so that they do not become many
             self._told = self._added(told, new)
             self._former |= self._fits
-            self._fits, self._scatter, self._derived = {}, None, {}
+            self._fits, self._derived = {}, {}
             if self.n_rows >= GROWTH * self._judged_at:
                 self._forget_calibrations()
         self.until = latest_time(data, self.until)

@@ -230,3 +230,15 @@ def test_lines_of_any_size(n_outputs):
     model = make("pls").fit(data.take(np.arange(200)))
     model.update(data.take(np.arange(200, 400)))
     alike(model, make("pls").fit(data))
+
+
+def test_what_is_made_while_a_model_learns_is_not_kept_with_what_it_learnt():
+    """A value of the fits as they were, which takes as long as a reading does to come in."""
+    model = registry.create("linear").fit(light(60, 5))
+
+    def slow() -> str:
+        model.update(light(70, 5).take(np.arange(60, 70)))
+        return "of sixty readings"
+
+    assert model._once(("kind",), slow) == "of sixty readings"
+    assert model._once(("kind",), lambda: "of seventy") == "of seventy"
