@@ -103,7 +103,7 @@ def test_it_answers_as_models_that_are_fitted_to_the_whole_log(lab: Laboratory, 
 
 
 def test_another_process_does_and_nothing_is_lost_when_it_ends(lab: Laboratory) -> None:
-    mind = Beside(lab, 600.0)
+    mind = Beside(lab, 0.0)
 
     def ask() -> dict[str, Any]:
         found: dict[str, Any] = json.loads(mind.ask("predict", {"inputs": POINT, "model": "linear"}))
@@ -112,7 +112,7 @@ def test_another_process_does_and_nothing_is_lost_when_it_ends(lab: Laboratory) 
     try:
         collect(lab, 3, 1)
         assert ask() == pytest.approx(fitted(lab, "linear"), rel=1e-8)
-        mind.kept.close()  # in order: it is saved
+        mind.kept.rest()  # in order: it is saved
         assert on_disk(lab, "linear") == 63
         collect(lab, 3, 2)
         assert ask() == pytest.approx(fitted(lab, "linear"), rel=1e-8)

@@ -57,6 +57,9 @@ def state(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+KEPT = ("method", "inputs", "outputs", "n_rows", "until", "data_hash", "device")
+
+
 class TestTaking:
     def test_a_pushed_model_answers_the_same_bytes_as_at_home(
         self, client: FlaskClient, packed: bytes, saved: Path, laboratory: Laboratory, tmp_path: Path
@@ -66,7 +69,7 @@ class TestTaking:
         assert told.status_code == 200
         entry = told.get_json()
         assert (entry.pop("replaced"), entry.pop("warnings")) == (None, [])
-        assert client.get("/v1/models").get_json()["models"] == [entry]
+        assert client.get("/v1/models").get_json()["models"] == [entry | {"stale": None}]
         assert entry["device"] == "sim"
         with Laboratory(Config(state=tmp_path / "home")) as home:
             shutil.copytree(saved, home.store.folder)
@@ -80,7 +83,7 @@ class TestTaking:
 
     def test_it_says_what_it_replaced_and_if_match_names_that(self, client: FlaskClient, packed: bytes) -> None:
         first = put(client, packed).get_json()
-        own = {name: first[name] for name in ("method", "inputs", "outputs", "n_rows", "data_hash", "device")}
+        own = {name: first[name] for name in KEPT}
         other = changed(packed, data_hash="f" * 64)
         assert put(client, other, **{"If-Match": f'"{"0" * 64}"'}).status_code == 412
         assert put(client, other, **{"If-Match": f'"{first["data_hash"]}"'}).get_json()["replaced"] == own
@@ -260,8 +263,7 @@ class TestCommand:
     def test_json_is_what_the_server_said(self, cli: Cli, saved: Path, url: str, laboratory: Laboratory) -> None:
         document = cli("push", "pls", "gmm", "--models", saved, "--to", url, "--json").json
         assert [m["method"] for m in document["models"]] == ["pls", "gmm"]
-        kept = ("method", "inputs", "outputs", "n_rows", "data_hash", "device")
-        assert [{k: m[k] for k in kept} for m in document["models"]] == laboratory.store.entries()
+        assert [{k: m[k] for k in KEPT} for m in document["models"]] == laboratory.store.entries()
 
     def test_what_was_measured_at_that_address_is_the_server_s_own(self, saved: Path, url: str, tmp_path: Path) -> None:
         store = copied(saved, tmp_path, f"{url} (sim)")
