@@ -307,7 +307,8 @@ class Method(Model):
 
     def _shifts(self, ambient: Ambient) -> Array:
         """Return by how much ambient light of this uncertainty moves the inputs, covariance, (n_inputs, n_inputs)."""
-        back = np.linalg.pinv(self.world.of(ambient.names).response.gains)
+        names = tuple(ambient.names)
+        back = self._once(("back", names), lambda: np.linalg.pinv(self.world.of(names).response.gains))
         return np.asarray(back @ ambient.covariance @ back.T)
 
     def invert(

@@ -130,12 +130,12 @@ class ModelStore:
     def get(self, method: str) -> "Model":
         """Return the method's model. Raises NoModel, ModelUnreadable."""
         with self._lock:
-            if method not in self.methods():
+            stamp = self.stamp(method)
+            if stamp is None:
                 raise NoModel(
                     f"No {method} model has been fitted yet (looked in {self.folder}).",
                     "Fit one with `retrolux fit LOG`, or POST /v1/fit; or give the readings with --data LOG.",
                 )
-            stamp = self.stamp(method)
             if method not in self._loaded or self._loaded[method][0] != stamp:
                 self._loaded[method] = self._read(method)
             return self._loaded[method][1]
