@@ -86,26 +86,11 @@ class Keeper:
                 self._save(place)
         return place.model
 
-    def learn(self) -> dict[str, Any]:
-        """Let every saved model learn what is new in the log, and save those that learnt much; see :meth:`known`."""
-        for method in self._laboratory.store.methods():
-            self.up_to_date(method)
-        return self.known()
-
     def save(self, method: str) -> None:
         """Save the method's model if it was asked and has learnt since it was saved."""
         place = self._places.get(method)
         if place is not None and place.model.n_rows > place.saved:
             self._save(place)
-
-    def close(self) -> None:
-        """Save every model that has learnt since it was saved."""
-        for method in self._places:
-            self.save(method)
-
-    def known(self) -> dict[str, Any]:
-        """Return by method what :meth:`told` tells of it."""
-        return {method: self.told(method) for method in self._laboratory.store.methods()}
 
     def told(self, method: str) -> dict[str, Any]:
         """Return how many readings a model has learnt, until when, and why it should be fitted again, or None."""
