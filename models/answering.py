@@ -55,7 +55,7 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
     reach = method.judge.attainable(method, names, asked, found.mean[0], setting)
     if not reach.met:
         there = method.scale.scaled(np.array(list(reach.inputs.values())))
-        found = nearer(method, names, wish.values[None], found, there[None])
+        found = found.moved(nearer(method, names, wish.values[None], found.mean, there[None]))
     mean, *spread = (part[0] for part in found.parts)
     reached = method.predict(mean[None])[0] + offset
     novelty = float(method.judge.novelty(method, names, wish.values))
@@ -82,8 +82,8 @@ def told(wish: Wish, posterior: Posterior, setting: "Setting | None") -> Solutio
     )
 
 
-def nearer(method: "Method", names: tuple[str, ...], rows: Array, found: Posterior, nearest: Array) -> Posterior:
-    """Return answers to targets out of reach, moved to the nearest inputs where by its own predictions these miss less.
+def nearer(method: "Method", names: tuple[str, ...], rows: Array, answers: Array, nearest: Array) -> Array:
+    """Return answers to targets out of reach, or the nearest inputs where by its own predictions these miss less.
 
     By much less, and where its own answer was cut off at a bound, or its outputs bend: it may be far from the nearest.
     ``linear`` minimises the miss in counts, as the paper does, and keeps its answer; of a table, whose outputs have
@@ -93,15 +93,15 @@ def nearer(method: "Method", names: tuple[str, ...], rows: Array, found: Posteri
     ----------
     rows : ndarray, shape (n_targets, len(names))
         Targets, net of ambient light where the method is.
-    nearest : ndarray, shape (n_targets, n_inputs)
-        Inputs of the nearest that can be met.
+    answers, nearest : ndarray, shape (n_targets, n_inputs)
+        The method's own inputs, and those of the nearest that can be met.
     """
     if method.nearest_in_counts:
-        return found if method.scale.counts else found.moved(nearest)
+        return answers if method.scale.counts else nearest
     columns, scatter = method.data.columns(names), method.noise(names)
-    own, near = ((((method.predict(x)[:, columns] - rows) / scatter) ** 2).sum(axis=1) for x in (found.mean, nearest))
-    cut = ((found.mean <= 0) | (found.mean >= 1)).any(axis=1) | method._bends(names)
-    return found.moved(np.where((cut & (own > NEARLY**2 * near))[:, None], nearest, found.mean))
+    own, near = ((((method.predict(x)[:, columns] - rows) / scatter) ** 2).sum(axis=1) for x in (answers, nearest))
+    cut = ((answers <= 0) | (answers >= 1)).any(axis=1) | method._bends(names)
+    return np.where((cut & (own > NEARLY**2 * near))[:, None], nearest, answers)
 
 
 def _gives(wish: Wish, answer: Solution) -> bool:

@@ -34,8 +34,10 @@ def answered(method: "Method", names: Names, rows: Array, posterior: Posterior, 
     offset = setting.ambient.mean if setting else np.zeros(len(method.output_names))
     asked = rows + offset[columns]
     reach = method.judge.rows(method, names, asked, found.mean, setting)
-    found = _nearer(method, names, rows, found, reach)
-    net = method.predict(found.mean)
+    own_net = method.predict(found.mean)
+    several, there = _several(method, names, rows, posterior, own_net), _nearer(method, names, rows, found.mean, reach)
+    net = own_net if there is found.mean else method.predict(there)
+    found = found.moved(there)
     novelty = method.judge.novelty(method, names, rows)
     inputs = scale.own(found.mean)
     return Solutions(
@@ -55,27 +57,27 @@ def answered(method: "Method", names: Names, rows: Array, posterior: Posterior, 
         score=np.sqrt(reach.squared),
         p=reach.p,
         novelty_p=novelty,
-        several=_several(method, names, rows, posterior),
+        several=several,
     )
 
 
-def _nearer(method: "Method", names: Names, rows: Array, found: Posterior, reach: Rows) -> Posterior:
-    """Return the answers with those to targets out of reach as :func:`answering.nearer` has them."""
+def _nearer(method: "Method", names: Names, rows: Array, answers: Array, reach: Rows) -> Array:
+    """Return the answers, themselves where all targets can be met, else others as :func:`answering.nearer` has them."""
     far = np.flatnonzero(~reach.met)
     if not len(far):
-        return found
-    mean = found.mean.copy()
-    mean[far] = answering.nearer(method, names, rows[far], found.take(far), reach.x[far]).mean
-    return found.moved(mean)
+        return answers
+    there = answers.copy()
+    there[far] = answering.nearer(method, names, rows[far], answers[far], reach.x[far])
+    return there
 
 
-def _several(method: "Method", names: Names, rows: Array, posterior: Posterior) -> Cells:
-    """Return for which targets :func:`answering.answered` looks for several answers."""
+def _several(method: "Method", names: Names, rows: Array, posterior: Posterior, predicted: Array) -> Cells:
+    """Return for which targets :func:`answering.answered` looks for several answers, by what its own would give."""
     widest = posterior.std.max(axis=1)
     wide = widest > branches.WIDE
     if wide.any() and answering.unexplained(Wish(method, names, rows[0])):
         wide[:] = False
     if not method._bends(names):
         return np.asarray(wide)
-    missed = np.abs((method.predict(posterior.mean)[:, method.data.columns(names)] - rows) / method.noise(names))
+    missed = np.abs((predicted[:, method.data.columns(names)] - rows) / method.noise(names))
     return np.asarray(wide | ((widest > branches.NARROW) & (missed.max(axis=1) > branches.MISSED)))

@@ -401,8 +401,7 @@ class Method(Model):
 
     def copy(self) -> Self:
         """Return one that answers the same; see :meth:`Model.copy`. Raises NotFitted."""
-        self._whole()
-        return packing.restored(type(self), *packing.packed(self))
+        return packing.restored(type(self), *self.packed())
 
     def save(self, folder: Path) -> None:
         """Write the model with its readings and every fit made so far; see :meth:`Model.save`. Raises NotFitted."""
