@@ -6,6 +6,8 @@ from typing import Any
 
 from retrolux.models.errors import BadData
 
+_BINS = 256
+
 
 @dataclass(frozen=True, slots=True)
 class FlowSettings:
@@ -49,6 +51,13 @@ class FlowSettings:
     def smallest_leaf(self, n: int) -> int:
         """Return how many pairs a leaf rests on at least, of n readings."""
         return self.leaf if self.copies else self.leaf * self.copies_of(n)
+
+    def bins(self, n: int) -> int:
+        """Return into how many bins XGBoost sorts a column of n readings: a leaf rests on several, at least 64.
+
+        At most the library's 256, which a plain flow always has.
+        """
+        return _BINS if self.copies else min(_BINS, max(64, 4 * n // self.leaf))
 
 
 PRESETS = {

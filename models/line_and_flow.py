@@ -1,5 +1,6 @@
 """Wanted columns given others: a line, and ForestDiffusion's flow for what the line leaves."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -16,7 +17,7 @@ from retrolux.models.honesty import INSIDE
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.progress import silent
 from retrolux.models.regression import Regression
-from retrolux.models.spreading import spread
+from retrolux.models.spreading import elsewhere, spread
 
 _MEAN_DRAWS = 100
 _FEW_DRAWS = 20
@@ -158,6 +159,7 @@ def _line(given: Array, wanted: Array, seed: int) -> tuple[Regression, Array]:
 
 
 Rows = NDArray[np.intp]
+Tried = tuple[Flow | None, Array, Array]
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,10 +171,17 @@ class _Table:
     settings: FlowSettings
     seed: int
 
-    def learn(self, fold: tuple[Rows, Rows], report: Progress) -> tuple[Flow | None, Array, Array]:
-        """Return the flow of some rows where none is left, else by how much those left are missed, and the promise."""
-        kept, left = fold
-        flow = Flow.learn(self.residuals[kept], self.given[kept], self.settings, seed=self.seed, progress=report)
+    def learn(self, fold: tuple[Rows, Rows], report: Progress) -> Tried:
+        """Return what :meth:`each` gives of one fold."""
+        return next(self.each([fold], report))
+
+    def each(self, folds: Sequence[tuple[Rows, Rows]], report: Progress) -> Iterator[Tried]:
+        """Yield the flow of some rows where none is left, else by how much those left are missed, and the promise."""
+        tables = [(self.residuals[kept], self.given[kept]) for kept, _ in folds]
+        flows = Flow.each(tables, self.settings, seed=self.seed, progress=report)
+        return (self._tried(flow, left) for flow, (_, left) in zip(flows, folds, strict=True))
+
+    def _tried(self, flow: Flow, left: Rows) -> Tried:
         if not len(left):
             return flow, self.residuals[left], self.residuals[left]
         rows = np.repeat(self.given[left], _MEAN_DRAWS, axis=0)
@@ -188,7 +197,8 @@ def _flow(table: _Table, inside: Cells, report: Progress) -> tuple[Flow, Array]:
     """
     n = len(table.residuals)
     folds = list(KFold(_FOLDS, shuffle=True, random_state=table.seed).split(table.residuals))
-    *tried, whole = spread(table.learn, [*folds, (np.arange(n), np.arange(0))], report)
+    folds_and_all = [*folds, (np.arange(n), np.arange(0))]
+    *tried, whole = spread(table.learn, folds_and_all, report) if elsewhere() else table.each(folds_and_all, report)
     missed, promised = np.empty_like(table.residuals), np.empty_like(table.residuals)
     for (_, left), (_, miss, promise) in zip(folds, tried, strict=True):
         missed[left], promised[left] = miss, promise

@@ -4,7 +4,10 @@ What works here knows nothing of processes or of other machines: who wants those
 :func:`joblib.parallel_config`. The numbers are the same, since no piece knows of another.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, TypeVar
 
@@ -63,7 +66,46 @@ def _sent(work: Work[Piece, Result], pieces: Sequence[Piece], progress: Progress
             yield result
 
 
+_place = threading.local()
+
+
 def _alone(i: int, work: Callable[[Any, Progress], Result], piece: Any) -> tuple[int, Result]:  # noqa: ANN401
     """Do a piece in another process, on one core, as the others have pieces of their own."""
     with threadpool_limits(1):
-        return i, work(piece, silent)
+        _place.alone = True
+        try:
+            return i, work(piece, silent)
+        finally:
+            _place.alone = False
+
+
+def cores() -> int:
+    """Return how many threads may compute here: as many as there are cores for this process, one in another's piece."""
+    from joblib import cpu_count  # noqa: PLC0415 - as above
+
+    return 1 if getattr(_place, "alone", False) else int(cpu_count())
+
+
+def by_threads(work: Callable[[Piece], Result], pieces: Iterable[Piece]) -> Iterator[Result]:
+    """Yield what each piece gives, in their order, done on a thread for each core by what lets go of Python's lock.
+
+    Pieces are taken as threads come free, so that few exist at a time. When the caller goes no further, or a piece
+    raises, those that are not begun are left.
+    """
+    n = cores()
+    return map(work, pieces) if n == 1 else _threaded(work, pieces, n)
+
+
+def _threaded(work: Callable[[Piece], Result], pieces: Iterable[Piece], n: int) -> Iterator[Result]:
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(n) as threads:
+        try:
+            for piece in pieces:
+                waiting.append(threads.submit(work, piece))
+                if len(waiting) > 2 * n:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for later in waiting:
+                later.cancel()
