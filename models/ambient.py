@@ -33,6 +33,8 @@ class Ambient:
 
     def of(self, names: Sequence[str]) -> "Ambient":
         """Return what is known of these outputs, in this order. Raises UnknownColumn."""
+        if tuple(names) == self.names:
+            return self
         for name in names:
             if name not in self.names:
                 raise UnknownColumn(f"Nothing is known of the ambient light of {name!r}.", "Leave it out.")

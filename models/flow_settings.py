@@ -53,11 +53,11 @@ class FlowSettings:
         return self.leaf if self.copies else self.leaf * self.copies_of(n)
 
     def bins(self, n: int) -> int:
-        """Return into how many bins XGBoost sorts a column of n readings: a leaf rests on several, at least 64.
+        """Return into how many bins XGBoost sorts a column of n readings: a leaf rests on four and more; at least 96.
 
         At most the library's 256, which a plain flow always has.
         """
-        return _BINS if self.copies else min(_BINS, max(64, 4 * n // self.leaf))
+        return _BINS if self.copies else min(_BINS, max(96, 4 * n // self.leaf))
 
 
 PRESETS = {

@@ -126,6 +126,43 @@ class Programme:
             free[outside] = boxed(self.design[None], wanted[outside], *ends)
         return free
 
+    def derivative(self, target: Array, inputs: Array) -> Array:
+        """Return how an answer moves with its target, shape (n_inputs, n_outputs).
+
+        Inputs at 0 or 1 are held there, and the others follow by the same least squares.
+
+        Parameters
+        ----------
+        target : ndarray, shape (n_outputs,)
+        inputs : ndarray, shape (n_inputs,)
+            The answer.
+        """
+        free = moving(inputs)
+        by_counts = not free.all() and self._by_counts(target[None])
+        key = free.tobytes(), by_counts
+        if key not in self._derivatives:
+            self._derivatives[key] = self._derivative(free, by_counts=by_counts)
+        return self._derivatives[key]
+
+    def _by_counts(self, target: Array) -> bool:
+        """Return whether the answer is the nearest in counts."""
+        wanted = self._wanted(target)
+        return bool(_unexplained(self.design, wanted, self.within(wanted), target.shape[1])[0])
+
+    def _derivative(self, free: NDArray[np.bool_], *, by_counts: bool) -> Array:
+        n = len(self.line.intercept)
+        design, factor = self.design, self._factor
+        if by_counts:
+            design, factor = np.vstack([self.line.slopes.T, _hold(self.line, self.seen)]), np.eye(n)
+        out = np.zeros((len(free), n))
+        out[free] = np.linalg.pinv(design[:, free])[:, :n] @ factor
+        return out
+
+    @cached_property
+    def _derivatives(self) -> dict[tuple[bytes, bool], Array]:
+        """Those that were asked for, by which inputs were free."""
+        return {}
+
     @cached_property
     def design(self) -> Array:
         """The slopes in units of the scatter, and the prior's rows."""
@@ -171,31 +208,6 @@ def draw_within_bounds(line: Regression, target: Array, seen: Array, n: int, see
     covariance = np.asarray((axes.T / sharp**2) @ axes, dtype=np.float64)
     posterior = CutNormal(np.linalg.lstsq(design, wanted[0])[0], covariance)
     return posterior.draw(n, np.random.default_rng(seed))
-
-
-def derivative_within_bounds(line: Regression, target: Array, inputs: Array, seen: Array) -> Array:
-    """Return how the answer of a :class:`Programme` moves with its target, shape (n_inputs, n_outputs).
-
-    Inputs at 0 or 1 are held there, and the others follow by the same least squares.
-
-    Parameters
-    ----------
-    target : ndarray, shape (n_outputs,)
-    inputs : ndarray, shape (n_inputs,)
-        The answer.
-    """
-    n, free = len(target), moving(inputs)
-    programme = Programme(line, seen)
-    design, wanted = programme.design, programme._wanted(target[None])
-    unit = np.diag(1 / np.sqrt(np.diag(line.covariance)))
-    factor: Array = np.linalg.inv(np.linalg.cholesky(unit @ line.covariance @ unit)) @ unit
-    if (
-        not free.all() and _unexplained(design, wanted, programme.within(wanted), n)[0]
-    ):  # then the answer is the nearest in counts
-        design, factor = np.vstack([line.slopes.T, _hold(line, seen)]), np.eye(n)
-    out = np.zeros((len(inputs), n))
-    out[free] = np.linalg.pinv(design[:, free])[:, :n] @ factor
-    return out
 
 
 def _unexplained(design: Array, wanted: Array, best: Array, n_outputs: int) -> NDArray[np.bool_]:

@@ -70,12 +70,12 @@ class LinearModel(Updating):
     nearest_in_counts: ClassVar[bool] = True
 
     def _moves(self, names: Names, values: Array, inputs: Array) -> Array:
-        line = self._line(self.input_names, names)
-        return least_squares.derivative_within_bounds(line, values, inputs, self._seen)
+        return self._programme(names).derivative(values, inputs)
 
     def _programme(self, names: Names) -> least_squares.Programme:
-        line = self._line(self.input_names, names)
-        return self._once(("programme", names), lambda: least_squares.Programme(line, self._seen))
+        return self._once(
+            ("programme", names), lambda: least_squares.Programme(self._line(self.input_names, names), self._seen)
+        )
 
     def _line(self, given: Names, wanted: Names) -> Regression:
         fit = self._kept_fit(given, wanted)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import islice, product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,10 @@ class Rows:
         What is expected there.
     squared, p : ndarray, shape (n_targets,)
     met : ndarray of bool, shape (n_targets,)
+    miss : ndarray, shape (n_targets, n_outputs)
+        By how much the outputs miss what can be read of the targets.
+    unit, root : ndarray, shapes (n_targets, n_outputs) and (n_targets, n_outputs, n_outputs)
+        Of the scatter there: standard deviations, and a root of the correlations.
     """
 
     x: Array
@@ -61,14 +66,17 @@ class Rows:
     squared: Array
     p: Array
     met: Cells
+    miss: Array
+    unit: Array
+    root: Array
 
     def take(self, rows: Indices | Cells) -> "Rows":
         """Return some of them."""
-        return Rows(self.x[rows], self.outputs[rows], self.squared[rows], self.p[rows], self.met[rows])
+        return Rows(*(part[rows] for part in self._parts))
 
     def copied(self) -> "Rows":
         """Return a copy, to be changed."""
-        return Rows(self.x.copy(), self.outputs.copy(), self.squared.copy(), self.p.copy(), self.met.copy())
+        return Rows(*(part.copy() for part in self._parts))
 
     def put(self, rows: Indices, others: "Rows") -> None:
         """Replace some of them."""
@@ -76,8 +84,8 @@ class Rows:
             own[rows] = other
 
     @property
-    def _parts(self) -> tuple[NDArray[np.generic], ...]:
-        return self.x, self.outputs, self.squared, self.p, self.met
+    def _parts(self) -> tuple[NDArray[Any], ...]:
+        return self.x, self.outputs, self.squared, self.p, self.met, self.miss, self.unit, self.root
 
     def first(self) -> Nearest:
         """Return the first of them."""
@@ -105,11 +113,13 @@ def rows_at(forward: Forward, targets: Array, x: Array) -> Rows:
     wanted = np.minimum(np.maximum(targets, forward.floor), forward.ceiling)
     miss, beyond = _miss(forward, wanted, outputs), (targets - wanted) / ROUNDING
     unit, root = _root(forward.covariance(x, outputs))
+    if len(unit) < len(x):  # the same everywhere
+        unit, root = np.repeat(unit, len(x), axis=0), np.repeat(root, len(x), axis=0)
     white = np.linalg.solve(root, (miss / unit)[:, :, None])[:, :, 0]
     squared = (white * white).sum(axis=1) + (beyond * beyond).sum(axis=1)
     p = _p_value(squared, _free_degrees(forward, targets, x, miss), forward.dof)
     worst = np.maximum(np.abs(miss / unit), np.abs(beyond)).max(axis=1)
-    return Rows(x, outputs, squared, p, (p >= LIKELY) & (worst <= FARTHEST))
+    return Rows(x, outputs, squared, p, (p >= LIKELY) & (worst <= FARTHEST), miss, unit, root)
 
 
 def rows_nearest(forward: Forward, targets: Array, start: Rows) -> Rows:
@@ -183,11 +193,9 @@ def _try_ends(forward: Forward, targets: Array, found: Rows, missed: Indices) ->
 def _step(forward: Forward, targets: Array, there: Rows, free: Cells) -> Array:
     """Return the steps that lines through settings ask for, within the bounds; what they leave open stays."""
     x, n = there.x, there.x.shape[1]
-    miss = _missed(forward, targets, there.outputs)
-    still = _satisfied(forward, targets, miss)[:, :, None] | ~free[:, None, :]
-    both = np.concatenate([np.where(still, 0.0, forward.slopes(x)), -miss[:, :, None]], axis=2)
-    unit, root = _root(forward.covariance(x, there.outputs))
-    white = np.linalg.solve(root, both / unit[:, :, None])
+    still = _satisfied(forward, targets, there.miss)[:, :, None] | ~free[:, None, :]
+    both = np.concatenate([np.where(still, 0.0, forward.slopes(x)), -there.miss[:, :, None]], axis=2)
+    white = np.linalg.solve(there.root, both / there.unit[:, :, None])
     jacobian = white[:, :, :-1]
     held = 1e-6 * np.maximum(np.abs(jacobian).max(axis=(1, 2)), 1e-300)[:, None, None] * np.eye(n)
     wanted = np.concatenate([white[:, :, -1], np.zeros(x.shape)], axis=1)

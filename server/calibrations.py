@@ -26,6 +26,7 @@ class Calibrations:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._known: tuple[tuple[int, ...] | None, dict[str, Any]] = (None, {})
 
     def of(self, device: str) -> dict[str, Any]:
         """Return what is stored of a device; empty where nothing is. Raises BadConfiguration."""
@@ -71,6 +72,20 @@ class Calibrations:
         new.replace(self.path)
 
     def _read(self) -> dict[str, Any]:
+        """Return the file's content, read once as long as it is the same."""
+        stamp = self._stamp()
+        if stamp is None or stamp != self._known[0]:
+            self._known = stamp, self._content()
+        return self._known[1]
+
+    def _stamp(self) -> tuple[int, ...] | None:
+        try:
+            status = self.path.stat()
+        except OSError:
+            return None
+        return status.st_size, status.st_mtime_ns, status.st_ino
+
+    def _content(self) -> dict[str, Any]:
         try:
             document = json.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:

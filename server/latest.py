@@ -1,5 +1,6 @@
 """What a log's latest readings tell of the ambient light, kept until the log, the model or their age says otherwise."""
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 from retrolux.device.log import latest_records
 from retrolux.models.ambient import Ambient
 from retrolux.models.model import Model
+from retrolux.models.sittings import PAUSE
 from retrolux.models.state_space import Told
 from retrolux.server.readings import GainRatios
 from retrolux.server.surroundings import AFTER, LATEST, recent, told
@@ -30,7 +32,7 @@ class Latest:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._records: OrderedDict[Path, tuple[Stamp, list[dict[str, Any]]]] = OrderedDict()
-        self._told: OrderedDict[tuple[object, ...], tuple[Model, list[dict[str, Any]], Told | None]] = OrderedDict()
+        self._told: OrderedDict[tuple[object, ...], _Told] = OrderedDict()
 
     def ambient(self, model: Model, log: Path, when: float, gain_ratios: GainRatios) -> Ambient | None:
         """Return the ambient light at a time as a log tells it; None where it does not.
@@ -41,24 +43,23 @@ class Latest:
             Seconds since the epoch.
         """
         with self._lock:
-            records = self._latest(log)
-            found = self._of(model, log, records, when, gain_ratios)
-        return None if found is None else found.at(when)
+            kept = self._of(model, log, self._latest(log), when, gain_ratios)
+        return kept.at(when)
 
     def _of(
         self, model: Model, log: Path, records: list[dict[str, Any]], when: float, gain_ratios: GainRatios
-    ) -> Told | None:
-        near = [r for r in records if recent(r, when)]
-        key = (id(model), log, _ages(near, when), tuple((gain_ratios or {}).items()))
+    ) -> "_Told":
+        key = (id(model), log, tuple((gain_ratios or {}).items()))
         kept = self._told.get(key)
-        # the model is kept beside the answer, so that no other one can come by its id
-        if kept is not None and kept[1] is records:
+        if kept is not None and kept.holds(records, when):
             self._told.move_to_end(key)
-            return kept[2]
+            return kept
         only = str(records[-1].get("device", "")) if records else ""
+        near = [r for r in records if recent(r, when)]
         found = told(model, near, when, only=only, gain_ratios=gain_ratios)
-        _keep(self._told, key, (model, records, found))
-        return found
+        made = _Told(model, records, when, _until(records, when), found)
+        _keep(self._told, key, made)
+        return made
 
     def _latest(self, log: Path) -> list[dict[str, Any]]:
         """Return the log's latest records: the very same list as long as the file has not changed."""
@@ -72,9 +73,36 @@ class Latest:
         return records
 
 
-def _ages(records: list[dict[str, Any]], when: float) -> tuple[tuple[float, bool, bool], ...]:
-    """Return which readings count, and whether they, and dark frames with them, were made by then."""
-    return tuple((r["time"], r["time"] <= when, r["time"] + AFTER <= when) for r in records)
+class _Told:
+    """What records tell of the ambient light from a time on, as long as the same of them count.
+
+    The model is kept with it, so that no other one can come by its id.
+    """
+
+    def __init__(
+        self, model: Model, records: list[dict[str, Any]], since: float, until: float, found: Told | None
+    ) -> None:
+        self._model, self._records, self._since, self._until, self._found = model, records, since, until, found
+        self._latest: tuple[float, Ambient | None] = (since, self._then(since))
+
+    def holds(self, records: list[dict[str, Any]], when: float) -> bool:
+        return self._records is records and self._since <= when < self._until
+
+    def at(self, when: float) -> Ambient | None:
+        """Return the ambient light at a time; the very same when a question asks again."""
+        if self._latest[0] != when:
+            self._latest = when, self._then(when)
+        return self._latest[1]
+
+    def _then(self, when: float) -> Ambient | None:
+        return None if self._found is None else self._found.at(when)
+
+
+def _until(records: list[dict[str, Any]], when: float) -> float:
+    """Return when next a reading begins or ceases to count, or has been made, or a dark frame with it."""
+    times = [r["time"] for r in records if isinstance(r.get("time"), int | float)]
+    changes = (time + change for time in times for change in (-PAUSE, 0.0, AFTER, PAUSE))
+    return min((change for change in changes if change > when), default=math.inf)
 
 
 def stamped(log: Path) -> Stamp | None:
