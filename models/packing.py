@@ -13,12 +13,12 @@ from retrolux.models.errors import ModelUnreadable
 from retrolux.models.state_space import StateSpace
 
 if TYPE_CHECKING:
-    from retrolux.models.method import Method
+    from retrolux.models.fitted import Fitted
 
-M = TypeVar("M", bound="Method")
+M = TypeVar("M", bound="Fitted")
 
 
-def packed(model: "Method") -> tuple[dict[str, Any], dict[str, bytes]]:
+def packed(model: "Fitted") -> tuple[dict[str, Any], dict[str, bytes]]:
     """Return the manifest and the files' contents; those of the light alone begin with its name. Raises NotFitted."""
     files = {"readings.npz": readings.pack(model.data)}
     fits = list(model._fits.items())
@@ -53,7 +53,7 @@ def restored(cls: type[M], manifest: dict[str, Any], files: dict[str, bytes]) ->
     return model
 
 
-def _manifest(model: "Method") -> dict[str, Any]:
+def _manifest(model: "Fitted") -> dict[str, Any]:
     return {
         "method": model.method,
         "data_hash": model.data_hash,
