@@ -2,8 +2,10 @@
 # Install Retrolux as a service on Raspberry Pi OS or Debian (64-bit), from this checkout. Run again to upgrade:
 # configuration, log and models are kept.
 #
-#   sudo sh systemd/install.sh [--device pi|sim|sim:N|http://…] [--slim|--full|--without-forest] [--no-start]
+#   sudo sh systemd/install.sh [--device pi|sim|sim:N|http://…] [--slim|--full|--without-forest] [--network CIDR|none]
+#       [--no-start]
 #
+# --network lets the service talk with these addresses, such as 192.168.1.0/24, beside the machine itself; none takes that back.
 # --slim installs the forest without what it does not use, for graphics cards above all; a machine with less than 1 GB of
 # memory, or one that was installed so, does without being told, and --full overrules it.
 set -eu
@@ -11,16 +13,22 @@ umask 022  # root may have a stricter one, and the service reads what is install
 
 device=pi
 forest=
+network=
 start=yes
 while [ $# -gt 0 ]; do
     case $1 in
         --device) device=${2:?--device needs a name}; shift ;;
         --slim|--full|--without-forest) forest=${1#--} ;;
+        --network) network=${2:?--network needs addresses, or none}; shift ;;
         --no-start) start=no ;;
         *) echo "install.sh: unknown option $1" >&2; exit 2 ;;
     esac
     shift
 done
+case $network in
+    none|*[0-9a-fA-F]/[0-9]*|"") ;;
+    *) echo "install.sh: --network needs addresses such as 192.168.1.0/24, or none; it is '$network'" >&2; exit 2 ;;
+esac
 
 # DESTDIR puts every file below another root, for the tests; the virtual environment works only where it was made.
 root=${DESTDIR:-}
@@ -87,6 +95,20 @@ fi
 say "service"
 mkdir -p "$root/etc/systemd/system"
 install -m 644 "$source/systemd/retrolux.service" "$root/etc/systemd/system/retrolux.service"
+others=$root/etc/systemd/system/retrolux.service.d/network.conf
+case $network in
+    "")
+        case $device in
+            http*) [ -e "$others" ] || say "to reach $device the service needs its address allowed: --network ADDRESS/32" ;;
+        esac
+        ;;
+    none) rm -f "$others" ;;
+    *)
+        mkdir -p "${others%/*}"
+        printf '# written by install.sh --network\n[Service]\nIPAddressAllow=%s\n' "$network" > "$others"
+        say "the service may talk with $network; for others to reach it, set host in /etc/retrolux/retrolux.toml"
+        ;;
+esac
 systemctl daemon-reload
 systemctl enable retrolux.service
 if [ "$start" = yes ]; then

@@ -69,6 +69,19 @@ def test_options(install: Install, tmp_path: Path) -> None:
     assert install("--colour")[0].returncode == 2
 
 
+def test_others_are_let_in_where_that_is_said(install: Install, tmp_path: Path) -> None:
+    drop_in = tmp_path / "root/etc/systemd/system/retrolux.service.d/network.conf"
+    done, _ = install("--network", "192.168.1.0/24", "--no-start")
+    assert done.returncode == 0, done.stderr
+    assert drop_in.read_text().splitlines()[1:] == ["[Service]", "IPAddressAllow=192.168.1.0/24"]
+    install("--no-start")
+    assert drop_in.is_file()  # an upgrade leaves it
+    install("--network", "none", "--no-start")
+    assert not drop_in.exists()
+    assert install("--network", "everybody\nExecStart=/bin/sh")[0].returncode == 2
+    assert "--network ADDRESS/32" in install("--device", "http://10.0.0.7:8000", "--no-start")[0].stdout
+
+
 SLIM = f"pip install --quiet --upgrade {ROOT}[slim,pi]"
 NO_DEPENDENCIES = "pip install --quiet --upgrade --no-deps ForestDiffusion>=1.0.6"
 
