@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from retrolux.models import answering, branches, verdict
+from retrolux.models.later import Later
 from retrolux.models.nearest import Rows
 from retrolux.models.novelty import UNUSUAL
 from retrolux.models.posterior import Array, Posterior
@@ -50,7 +51,7 @@ def answered(method: "Method", names: Names, rows: Array, posterior: Posterior, 
         std=found.std * scale.width,
         low=scale.own(found.low),
         high=scale.own(found.high),
-        ellipsoid90=found.ellipsoids * scale.width * np.broadcast_to(scale.width, inputs.shape[1:])[:, None],
+        later90=Later(lambda: found.ellipsoids * scale.width * np.broadcast_to(scale.width, inputs.shape[1:])[:, None]),
         predicted=net + offset,
         feasible=reach.met,
         in_domain=~verdict.outside(inputs, method._span).any(axis=1) & (novelty >= UNUSUAL),

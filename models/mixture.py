@@ -13,6 +13,8 @@ from scipy.special import logsumexp, softmax
 from retrolux.models import mixture_quantiles, storage
 from retrolux.models.conditional import TAIL, Conditional, Fit
 from retrolux.models.errors import ModelUnreadable
+from retrolux.models.later import Later
+from retrolux.models.mixture_ellipsoids import Ellipsoids
 from retrolux.models.model import Array, Posterior, Progress
 from retrolux.models.moments import Moments
 from retrolux.models.posterior import LEVEL
@@ -170,7 +172,7 @@ class MixtureGiven(Conditional):
     def posterior(self, given: Array, *, samples: int, seed: int) -> Posterior:  # noqa: ARG002 - needs no draws
         """Return exact moments, and the quantiles of each column's own mixture.
 
-        The ellipsoid of several components is set by points that fill each of them evenly, always the same ones.
+        The ellipsoid of several components takes as long as all else: it is found when it is asked for.
         """
         weights, means = self._components(given)
         pieces = self._pieces
@@ -185,8 +187,8 @@ class MixtureGiven(Conditional):
         covariance += np.einsum("rk,rki,rkj->rij", weights, away, away)
         std = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2))
         low, high = mixture_quantiles.quantile((TAIL, 1 - TAIL), weights, means, pieces.std)
-        share = mixture_quantiles.holding(LEVEL, weights, away, pieces.covariances, covariance)
-        return Posterior(mean, std, low, high, covariance * share[:, None, None])
+        share = Later(lambda: pieces.ellipsoids.holding(LEVEL, weights, away, covariance)[:, None, None])
+        return Posterior(mean, std, low, high, share.then(lambda by: covariance * by))
 
     def draw(self, given: Array, *, seed: int) -> Array:
         """Return one sample for each row; rows that are alike are drawn together."""
@@ -221,13 +223,15 @@ class MixtureGiven(Conditional):
     def _components(self, given: Array) -> tuple[Array, Array]:
         """Return weights and means of the components, shapes (n_rows, n_components) and (…, n_wanted)."""
         m, pieces = self.mixture, self._pieces
-        left = self._standard(given)[:, None, :] - pieces.given
-        means = pieces.wanted + (pieces.slopes @ left[:, :, :, None])[:, :, :, 0]
+        left = self._standard(given) - pieces.given[:, None]  # component by component, for BLAS
+        means = (left @ pieces.slopes.transpose(0, 2, 1) + pieces.wanted[:, None]).transpose(1, 0, 2)
         if len(pieces.log) == 1:
             weights = np.ones((len(given), 1))
         else:
-            squared = ((pieces.roots @ left[:, :, :, None])[:, :, :, 0] ** 2).sum(axis=2)
-            weights = softmax(pieces.log - squared / 2, axis=1)
+            white = left @ pieces.roots.transpose(0, 2, 1)
+            logs = pieces.log[:, None] - (white * white).sum(axis=2) / 2
+            parts = np.exp(logs - logs.max(axis=0))
+            weights = np.ascontiguousarray((parts / parts.sum(axis=0)).T)
         return weights, means * m.unit[self.wanted] + m.centre[self.wanted]
 
     def _joint(self) -> GMM:
@@ -268,6 +272,11 @@ class _Pieces:
     def std(self) -> Array:
         """Standard deviations, shape (n_components, n_wanted)."""
         return np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
+
+    @cached_property
+    def ellipsoids(self) -> Ellipsoids:
+        """What says how large ellipsoids have to be."""
+        return Ellipsoids(self.covariances)
 
 
 def _positive(covariances: Array) -> Array:

@@ -38,8 +38,7 @@ def density(mixture: Mixture, columns: list[int], rows: Array) -> Ranked:
     def score(targets: Array) -> Array:
         at = (targets - mixture.centre[columns]) / mixture.unit[columns]
         logs, _ = _parts(components, at.reshape(-1, len(columns)))
-        found = -logs[:, 0] if logs.shape[1] == 1 else -logsumexp(logs, axis=1)
-        return np.asarray(found.reshape(at.shape[:-1]))
+        return np.asarray(-np.logaddexp.reduce(logs, axis=1).reshape(at.shape[:-1]))
 
     return Ranked(score, -logsumexp(without, axis=1))
 

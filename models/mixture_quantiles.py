@@ -1,26 +1,25 @@
-"""Quantiles of normal mixtures: of each column exactly, and of all columns together by points that fill them evenly."""
+"""Quantiles of each column of normal mixtures."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
-from scipy.stats import qmc
 
-from retrolux.models import quantiles
 from retrolux.models.posterior import Array
 
-_ROUNDS = 60
-_CLOSE = 1e-12  # of the narrowest component: what is no step any more
-_NODES = 1024  # points to each component
-_TOGETHER = 100  # targets at once
-_ALONE = 1e-9  # weight of all other components beside which one is taken to be alone
+_ROUNDS = 200
+_PATIENCE = 8  # rounds after which every other one halves what is left, where narrow components make steps go astray
+_CLOSE = 1e-6  # of the narrowest component: what Halley's method leaves nothing of
+_NONE = 1e-12  # of it: what is no step any more
+_FEW = 0.7  # of the points that are looked for, when it is worth while to put the others aside
 
 
 def quantile(levels: Sequence[float], weights: Array, means: Array, std: Array) -> Array:
     """Return the points of each column below which parts of its mixture lie, shape (n_levels, n_rows, n_columns).
 
-    Newton's method on the distribution function, kept between the components' own quantiles by bisection.
+    Halley's method on the distribution function, kept between the components' own quantiles by bisection.
 
     Parameters
     ----------
@@ -28,65 +27,55 @@ def quantile(levels: Sequence[float], weights: Array, means: Array, std: Array) 
     means : ndarray, shape (n_rows, n_components, n_columns)
     std : ndarray, shape (n_components, n_columns)
     """
-    level = np.array(levels)[:, None, None]
-    ends = means + special.ndtri(level)[..., None] * std
-    low, high = ends.min(axis=2), ends.max(axis=2)
-    share = weights[:, :, None]
-    x = (share * ends).sum(axis=2)
-    for _ in range(_ROUNDS):
-        z = (x[:, :, None] - means) / std
-        excess = (share * special.ndtr(z)).sum(axis=2) - level
+    n, k, columns = means.shape
+    each = np.broadcast_to(means.transpose(1, 0, 2), (len(levels), k, n, columns)).swapaxes(0, 1)
+    asked = _Asked(
+        np.repeat(np.array(levels), n * columns),
+        np.broadcast_to(weights.T[:, None, :, None], each.shape).reshape(k, -1),
+        each.reshape(k, -1),
+        np.broadcast_to(std[:, None, None], each.shape).reshape(k, -1),
+    )
+    return _found(asked).reshape(len(levels), n, columns)
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Levels, shape (n,), of mixtures of one column, (n_components, n): in this order NumPy adds components fastest."""
+
+    level: Array
+    weights: Array
+    means: Array
+    std: Array
+
+    def take(self, some: NDArray[np.bool_]) -> "_Asked":
+        """Return some of them."""
+        return _Asked(self.level[some], self.weights[:, some], self.means[:, some], self.std[:, some])
+
+    def nearer(self, x: Array, low: Array, high: Array, *, halve: bool) -> tuple[Array, Array, Array, Array]:
+        """Return points nearer to the quantiles, the ends between which these are, and what would be near enough."""
+        z = (x - self.means) / self.std
+        excess = (self.weights * special.ndtr(z)).sum(axis=0) - self.level
+        parts = self.weights * np.exp(-z * z / 2) / self.std
+        density = np.maximum(parts.sum(axis=0) / np.sqrt(2 * np.pi), 1e-300)
+        bend = -(parts * z / self.std).sum(axis=0) / np.sqrt(2 * np.pi)
         low, high = np.where(excess < 0, x, low), np.where(excess > 0, x, high)
-        density = (share * np.exp(-z * z / 2) / std).sum(axis=2) / np.sqrt(2 * np.pi)
-        step = x - excess / np.maximum(density, 1e-300)
-        then = np.where((step >= low) & (step <= high), step, (low + high) / 2)
-        moved, x = np.abs(then - x), then
-        if (moved <= _CLOSE * std.min(axis=0)).all():
+        newton = excess / density
+        step = x - newton / np.clip(1 - newton * bend / density / 2, 0.5, 2.0)
+        inside = (step >= low) & (step <= high) & (not halve)
+        return np.where(inside, step, (low + high) / 2), low, high, np.where(inside, _CLOSE, _NONE)
+
+
+def _found(asked: _Asked) -> Array:
+    ends = asked.means + special.ndtri(asked.level) * asked.std
+    low, high, x = ends.min(axis=0), ends.max(axis=0), (asked.weights * ends).sum(axis=0)
+    found, left, narrow = x, np.arange(len(x)), asked.std.min(axis=0)
+    for i in range(_ROUNDS):
+        then, low, high, close = asked.nearer(x, low, high, halve=i > _PATIENCE and i % 2 == 0)
+        moving = np.abs(then - x) > close * narrow
+        found[left] = x = then
+        if not moving.any():
             break
-    return np.asarray(x)
-
-
-def holding(level: float, weights: Array, away: Array, covariances: Array, whole: Array) -> Array:
-    """Return by how much each whole covariance has to grow so that its ellipsoid holds this part, shape (n_rows,).
-
-    One where a component is alone: the ellipsoid of a normal distribution is its own.
-
-    Parameters
-    ----------
-    weights : ndarray, shape (n_rows, n_components)
-    away : ndarray, shape (n_rows, n_components, n_columns)
-        The components' means, from the whole mean.
-    covariances, whole : ndarray, shapes (n_components, n_columns, n_columns) and (n_rows, n_columns, n_columns)
-    """
-    share = np.ones(len(weights))
-    mixed = np.flatnonzero(1 - weights.max(axis=1) > _ALONE)
-    unit = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2).max(axis=0))
-    offsets = _nodes(len(unit)) @ np.linalg.cholesky(covariances / np.outer(unit, unit)).transpose(0, 2, 1)
-    for i in range(0, len(mixed), _TOGETHER):
-        rows = mixed[i : i + _TOGETHER]
-        points = away[rows][:, :, None] / unit + offsets
-        root = np.linalg.inv(np.linalg.cholesky(whole[rows] / np.outer(unit, unit)))
-        squared = ((points @ root.transpose(0, 2, 1)[:, None]) ** 2).sum(axis=3)
-        share[rows] = _weighed(level, squared, weights[rows]) / quantiles.chi2(level, len(unit))
-    return share
-
-
-def _weighed(level: float, values: Array, weights: Array) -> Array:
-    """Return the quantile of values, (n_rows, n_components, n_points), that weigh as their component does."""
-    flat = values.reshape(len(values), -1)
-    order = np.argsort(flat, axis=1)
-    each = np.take_along_axis(np.repeat(weights / values.shape[2], values.shape[2], axis=1), order, axis=1)
-    below = np.cumsum(each, axis=1) - each / 2
-    ordered = np.take_along_axis(flat, order, axis=1)
-    above = np.minimum((below < level).sum(axis=1), flat.shape[1] - 1)
-    i, j = np.arange(len(flat)), np.maximum(above - 1, 0)
-    gap = np.maximum(below[i, above] - below[i, j], 1e-300)
-    part = np.clip((level - below[i, j]) / gap, 0, 1)
-    return np.asarray(ordered[i, j] + part * (ordered[i, above] - ordered[i, j]))
-
-
-@lru_cache(maxsize=16)
-def _nodes(columns: int) -> Array:
-    """Return points that fill a standard normal distribution evenly, shape (n_points, n_columns)."""
-    half = special.ndtri(qmc.Sobol(columns, rng=0).random(_NODES // 2))
-    return np.vstack([half, -half])
+        if moving.mean() < _FEW:
+            asked, left, narrow = asked.take(moving), left[moving], narrow[moving]
+            x, low, high = x[moving], low[moving], high[moving]
+    return np.asarray(found)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from retrolux.models import quantiles
+from retrolux.models.later import Later
 
 Array = NDArray[np.float64]
 Progress = Callable[[float], None]
@@ -27,21 +28,24 @@ class Posterior:
     mean, std, low, high : ndarray, shape (n_targets, n_inputs)
         Central estimate (clipped to the bounds), standard deviation, and the ends of the central 90 % interval,
         all in input units.
-    covariance : ndarray, shape (n_targets, n_inputs, n_inputs), optional
-        Of the inputs together: 90 % of them lie where ``(x − mean)ᵀ covariance⁻¹ (x − mean)`` is at most the 90 % point
-        of χ² with n_inputs degrees of freedom. Without, inputs are taken to be independent.
+    covariance : ndarray, shape (n_targets, n_inputs, n_inputs), or Later, optional
+        Of the inputs together, or what finds it when it is asked for: 90 % of them lie where
+        ``(x − mean)ᵀ covariance⁻¹ (x − mean)`` is at most the 90 % point of χ² with n_inputs degrees of freedom.
+        Without, inputs are taken to be independent.
     """
 
     mean: Array
     std: Array
     low: Array
     high: Array
-    covariance: Array | None = None
+    covariance: Array | Later | None = None
 
     @property
     def together(self) -> Array:
         """The covariance, or that of independent inputs, shape (n_targets, n_inputs, n_inputs)."""
-        return self.std[:, :, None] ** 2 * np.eye(self.std.shape[1]) if self.covariance is None else self.covariance
+        if self.covariance is None:
+            return np.asarray(self.std[:, :, None] ** 2 * np.eye(self.std.shape[1]))
+        return self.covariance.value if isinstance(self.covariance, Later) else self.covariance
 
     @property
     def ellipsoids(self) -> Array:
@@ -59,11 +63,11 @@ class Posterior:
             One an input, and one for all inputs together.
         """
         n = self.mean.shape[1]
-        covariance = self.together * factor[n] ** 2 if len(factor) > n else self.covariance
-        factor = factor[:n]
-        low, high = self.mean - factor * (self.mean - self.low), self.mean + factor * (self.high - self.mean)
+        covariance = self._changed(lambda whole: whole * factor[n] ** 2) if len(factor) > n else self.covariance
+        own = factor[:n]
+        low, high = self.mean - own * (self.mean - self.low), self.mean + own * (self.high - self.mean)
         low, high = np.where(self.low <= 0, 0.0, np.clip(low, 0, 1)), np.where(self.high >= 1, 1.0, np.clip(high, 0, 1))
-        return Posterior(self.mean, self.std * factor, low, high, covariance)
+        return Posterior(self.mean, self.std * own, low, high, covariance)
 
     def excess(self, truth: Array) -> Array:
         """Return by how much each interval would have to be stretched about the mean to hold the truth, ≥ 0.
@@ -108,7 +112,8 @@ class Posterior:
         """Return the posteriors of chosen targets, in their order: indices, or a boolean for each."""
         i = np.asarray(targets)
         mean, std, low, high = (part[i] for part in self.parts)
-        return Posterior(mean, std, low, high, None if self.covariance is None else self.covariance[i])
+        covariance = None if self.covariance is None else self._changed(lambda whole: whole[i])
+        return Posterior(mean, std, low, high, covariance)
 
     @classmethod
     def joined(cls, found: Sequence["Posterior"]) -> "Posterior":
@@ -122,4 +127,9 @@ class Posterior:
             np.sqrt(part**2 + NINETY**2 * variance) for part in (self.mean - self.low, self.high - self.mean)
         )
         low, high = np.clip(self.mean - below, 0, 1), np.clip(self.mean + above, 0, 1)
-        return Posterior(self.mean, np.sqrt(self.std**2 + variance), low, high, self.together + covariance)
+        whole = self._changed(lambda whole: whole + covariance)
+        return Posterior(self.mean, np.sqrt(self.std**2 + variance), low, high, whole)
+
+    def _changed(self, change: Callable[[Array], Array]) -> Array | Later:
+        """Return what follows from the covariance; later, where that is found later."""
+        return self.covariance.then(change) if isinstance(self.covariance, Later) else change(self.together)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from retrolux.models.later import Later
 from retrolux.models.posterior import Array
 
 Cells = NDArray[np.bool_]
@@ -24,7 +25,8 @@ class Solutions:
     targets : ndarray, shape (n_targets, len(names))
     inputs, std, low, high : ndarray, shape (n_targets, n_inputs)
         Inputs, their standard deviation and the ends of their 90 % interval, in the inputs' own units.
-    ellipsoid90 : ndarray, shape (n_targets, n_inputs, n_inputs)
+    later90 : Later
+        What finds ``ellipsoid90``, shape (n_targets, n_inputs, n_inputs), when that is first asked for.
     predicted : ndarray, shape (n_targets, n_outputs)
     feasible, in_domain : ndarray of bool, shape (n_targets,)
     score, p : ndarray, shape (n_targets,)
@@ -44,7 +46,7 @@ class Solutions:
     std: Array
     low: Array
     high: Array
-    ellipsoid90: Array
+    later90: Later
     predicted: Array
     feasible: Cells
     in_domain: Cells
@@ -52,3 +54,8 @@ class Solutions:
     p: Array
     novelty_p: Array
     several: Cells
+
+    @property
+    def ellipsoid90(self) -> Array:
+        """See :class:`~.solution.Solution`, shape (n_targets, n_inputs, n_inputs); found when it is first asked for."""
+        return self.later90.value

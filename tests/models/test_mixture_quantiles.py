@@ -9,7 +9,8 @@ from scipy.optimize import brentq
 
 from retrolux.models import quantiles
 from retrolux.models.mixture import Mixture, sampled
-from retrolux.models.mixture_quantiles import holding, quantile
+from retrolux.models.mixture_ellipsoids import Ellipsoids
+from retrolux.models.mixture_quantiles import quantile
 
 
 @settings(max_examples=60, deadline=None)
@@ -32,6 +33,18 @@ def test_they_are_roots_of_the_distribution_function(seed, k, level):
             assert weights[row] @ parts.cdf(found[row, column]) == pytest.approx(level, abs=1e-9)
             if weights[row] @ parts.pdf(other) > 1e-3:  # else there is a gap, of which any point will do
                 assert found[row, column] == pytest.approx(other, abs=1e-7)
+
+
+def test_a_narrow_component_far_from_the_others_is_found():
+    """There Newton's steps go to and fro between the broad ones."""
+    for seed in (29, 76, 89, 93, 162, 167, 869, 1055):
+        rng = np.random.default_rng(seed)
+        k = rng.integers(1, 7)
+        weights = rng.dirichlet(np.full(k, 0.5), size=50)
+        means, std = 5 * rng.normal(size=(50, k, 2)), 10.0 ** rng.uniform(-3, 1, (k, 2))
+        for level, found in zip((0.05, 0.95), quantile((0.05, 0.95), weights, means, std), strict=True):
+            held = (weights[:, :, None] * stats.norm.cdf(found[:, None], means, std)).sum(axis=1)
+            assert held == pytest.approx(np.full((50, 2), level), abs=1e-9)
 
 
 def test_a_posterior_is_that_of_many_samples():
@@ -59,7 +72,7 @@ def test_a_posterior_is_that_of_many_samples():
 def test_the_ellipsoid_of_a_component_alone_is_its_own():
     covariance = np.array([[[2.0, 0.5], [0.5, 1.0]], [[9.0, 0.0], [0.0, 9.0]]])
     weights, away = np.array([[1.0, 0.0]]), np.array([[[0.0, 0], [30, 30]]])
-    assert holding(0.9, weights, away, covariance, covariance[:1]).tolist() == [1.0]
+    assert Ellipsoids(covariance).holding(0.9, weights, away, covariance[:1]).tolist() == [1.0]
 
 
 def test_points_that_are_kept_are_scipys():
