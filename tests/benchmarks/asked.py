@@ -63,7 +63,8 @@ GATE: dict[str, float] = {
     "invert-gmm-own-p50": 0.13,
     "many-linear": 70,
     "many-pls": 50,
-    "many-gmm": 7,
+    "many-gmm": 60,
+    "many-gmm-ellipsoids": 35,
     "measure-sensor": 0.99,  # by the emulated clock, which is exact
     "measure-transactions": 3.5,
     "measure-processor": 0.6,
