@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Self
 
 import numpy as np
 from gmr import GMM
+from gmr.gmm import kmeansplusplus_initialization
 from scipy import linalg, special
 from scipy.special import logsumexp, softmax
 
 from retrolux.models import mixture_quantiles, storage
 from retrolux.models.conditional import TAIL, Conditional, Fit
 from retrolux.models.errors import ModelUnreadable
+from retrolux.models.expectation_maximisation import Table, rounds
 from retrolux.models.later import Later
 from retrolux.models.mixture_ellipsoids import Ellipsoids
 from retrolux.models.model import Array, Posterior, Progress
@@ -303,17 +306,24 @@ def _best(table: Array, seed: int, progress: Progress | None) -> GMM:
 
 
 def _expectation_maximisation(table: Array, k: int, seed: int, start: GMM | None = None) -> GMM:
-    """Return gmr's mixture, with a floor put under the covariances after every iteration."""
-    floor = _FLOOR * (k > 1) * _SCALE**2 * np.eye(table.shape[1])  # one component has all readings
-    mixture, before = start or GMM(k, covariances=_first(table, k), random_state=seed), -np.inf
-    for _ in range(_ITERATIONS):
-        mixture.from_samples(table, n_iter=1, init_params="kmeans++")
-        mixture.covariances = mixture.covariances + floor
-        now = _log_likelihood(mixture, table)
-        if k == 1 or abs(now - before) < 1e-3 * len(table):
+    """Return a mixture, with a floor put under the covariances after every round; of one component, gmr's."""
+    if k == 1:  # has all readings; where these have no noise, gmr widens it a little
+        return GMM(1, covariances=_first(table, 1), random_state=seed).from_samples(table, n_iter=1)
+    floor, before = _FLOOR * _SCALE**2 * np.eye(table.shape[1]), -np.inf
+    every = rounds(Table(table), start or _start(table, k, seed), floor)
+    for mixture, now in islice(every, _ITERATIONS):
+        found = mixture
+        if abs(now - before) < 1e-3 * len(table):
             break
         before = now
-    return mixture
+    return found
+
+
+def _start(table: Array, k: int, seed: int) -> GMM:
+    """Return the mixture that gmr begins with, its means by k-means++."""
+    covariances, random = _first(table, k), np.random.RandomState(seed)
+    means = kmeansplusplus_initialization(table, k, random)
+    return GMM(k, np.full(k, 1 / k), means, covariances, random_state=random)
 
 
 def _first(table: Array, k: int) -> Array:
