@@ -194,13 +194,17 @@ class MixtureGiven(Conditional):
         return Posterior(mean, std, low, high, share.then(lambda by: covariance * by))
 
     def draw(self, given: Array, *, seed: int) -> Array:
-        """Return one sample for each row; rows that are alike are drawn together."""
-        rows, which = np.unique(given, axis=0, return_inverse=True)
-        drawn = np.empty((len(given), len(self.wanted)))
-        for i, row in enumerate(rows):
-            alike = np.flatnonzero(which.reshape(-1) == i)
-            drawn[alike] = sampled(self.at(row), len(alike), seed + i)
-        return drawn
+        """Return one sample for each row; where all rows are alike, those of one mixture."""
+        if (given == given[:1]).all():
+            return sampled(self.at(given[0]), len(given), seed)
+        weights, means = self._components(given)
+        rng, roots = np.random.default_rng(seed), self._pieces.roots_of_rest
+        passed = rng.random(len(given))[:, None] > np.cumsum(weights, axis=1)
+        which = np.minimum(passed.sum(axis=1), len(roots) - 1)  # a sum of weights may be a little less than 1
+        normal, drawn = rng.standard_normal((len(given), len(self.wanted))), means[np.arange(len(given)), which]
+        for k, root in enumerate(roots):
+            drawn[which == k] += normal[which == k] @ root.T
+        return np.asarray(drawn)
 
     def at(self, given: Array) -> GMM:
         """Return the conditional mixture for one row, shape (n_given,), in the wanted columns' own units."""
@@ -275,6 +279,12 @@ class _Pieces:
     def std(self) -> Array:
         """Standard deviations, shape (n_components, n_wanted)."""
         return np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2))
+
+    @cached_property
+    def roots_of_rest(self) -> Array:
+        """Triangular roots of the covariances, in the shape of these."""
+        unit = np.sqrt(np.diagonal(self.covariances, axis1=1, axis2=2).max(axis=0))
+        return np.asarray(unit[:, None] * np.linalg.cholesky(self.covariances / np.outer(unit, unit)))
 
     @cached_property
     def ellipsoids(self) -> Ellipsoids:

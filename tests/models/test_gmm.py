@@ -3,11 +3,18 @@
 import numpy as np
 import pytest
 from gmr.gmm import covariance_initialization
-from scipy.stats import multivariate_normal
+from scipy.stats import ks_2samp, kstest, multivariate_normal, norm, spearmanr
 
 from retrolux.models.dataset import Dataset
 from retrolux.models.gmm import GmmModel
-from retrolux.models.mixture import Mixture, _expectation_maximisation, _first, _log_likelihood
+from retrolux.models.mixture import (
+    Mixture,
+    MixtureGiven,
+    _expectation_maximisation,
+    _first,
+    _log_likelihood,
+    sampled,
+)
 from tests.models.conftest import PAPER, light, lines
 
 
@@ -101,3 +108,39 @@ def test_more_columns_than_gmr_can_multiply_are_one_component():
             (design @ slopes)[:1], abs=1e-6
         )
         assert told.derivative(table[0, given]) == pytest.approx(slopes[1:].T, abs=1e-6)
+
+
+def asked_of_two() -> tuple[MixtureGiven, np.ndarray]:
+    """A mixture of two components, one column of it given, and values of this one, each of which is another."""
+    rng = np.random.default_rng(4)
+    means = np.array([[0.0, 0, 0], [25.0, 10, 30]])
+    roots = rng.normal(size=(2, 3, 3)) + 8 * np.eye(3)
+    mixture = Mixture(np.zeros(3), np.ones(3), np.array([0.4, 0.6]), means, roots @ roots.transpose(0, 2, 1), 1e6)
+    return mixture.given([0], [1, 2]), rng.normal(12, 8, (40_000, 1))
+
+
+def test_draws_of_rows_that_differ_are_each_of_its_own_mixture():
+    """What a row's own distribution function makes of its draw is uniform: of one column, and of the other given it."""
+    asked, rows = asked_of_two()
+    drawn = asked.draw(rows, seed=3)
+    for i in (0, 1):
+        column = asked.mixture.given([0, *range(1, 1 + i)], [1 + i])
+        weights, means = column._components(np.hstack([rows, drawn[:, :i]]))
+        uniform = (weights * norm.cdf((drawn[:, [i]] - means[:, :, 0]) / column._pieces.std[:, 0])).sum(axis=1)
+        assert kstest(uniform, "uniform").pvalue > 0.01
+        assert abs(spearmanr(uniform, rows[:, 0]).statistic) < 0.015
+
+
+def test_they_are_distributed_as_draws_one_by_one():
+    asked, rows = asked_of_two()
+    drawn = asked.draw(rows[:3000], seed=5)
+    before = np.vstack([sampled(asked.at(row), 1, 100 + i) for i, row in enumerate(rows[:3000])])
+    for turn in (np.eye(2)[0], np.eye(2)[1], np.array([1.0, -1.0]), np.array([1.0, 1.0])):
+        assert ks_2samp(drawn @ turn, before @ turn).pvalue > 0.01
+
+
+def test_draws_of_rows_that_are_alike_are_those_of_one_mixture():
+    asked, rows = asked_of_two()
+    drawn = asked.draw(np.repeat(rows[:1], 50, axis=0), seed=9)
+    assert drawn.tolist() == sampled(asked.at(rows[0]), 50, 9).tolist()
+    assert asked.draw(rows[:50], seed=9).tolist() == asked.draw(rows[:50], seed=9).tolist()
