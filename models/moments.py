@@ -48,6 +48,21 @@ class Moments:
         apart = [np.sqrt(part.n) * (part.mean - mean) for part in known]
         return cls(n, mean, _triangle(np.vstack([*(part.root for part in known), apart])))
 
+    @classmethod
+    def without_each(cls, parts: Sequence["Moments"]) -> list["Moments"]:
+        """Return those of all tables but one, for each of at least two, none of them empty."""
+        n, mean, root = (np.array([getattr(part, name) for part in parts]) for name in ("n", "mean", "root"))
+        others = np.array([[j for j in range(len(parts)) if j != i] for i in range(len(parts))])
+        told = n[others].sum(axis=1)
+        first = mean[others[:, :1]]
+        middle = first + (n[others][:, :, None] / told[:, None, None] * (mean[others] - first)).sum(
+            axis=1, keepdims=True
+        )
+        apart = np.sqrt(n[others])[:, :, None] * (mean[others] - middle)
+        rows = np.concatenate([root[others].reshape(len(parts), -1, root.shape[2]), apart], axis=1)
+        roots = np.linalg.qr(rows, mode="r")
+        return [cls(int(k), m[0], r) for k, m, r in zip(told, middle, roots, strict=True)]
+
     def of_columns(self, columns: Sequence[int]) -> "Moments":
         """Return those of some columns, in this order."""
         return Moments(self.n, self.mean[columns], _triangle(self.root[:, columns]))

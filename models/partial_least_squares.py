@@ -7,6 +7,8 @@ import numpy as np
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.model_selection import KFold
 
+from retrolux.models import latent
+from retrolux.models.latent import Latent
 from retrolux.models.least_squares import residual_covariance
 from retrolux.models.model import Array, Progress
 from retrolux.models.moments import Moments
@@ -51,24 +53,27 @@ def fit_line(
 
 
 def _line(given: Array, wanted: Array, n_components: int, residuals: Array) -> Regression:
-    return _regression(Moments.of(np.hstack([given, wanted])), _fitted(given, wanted, n_components), residuals)
+    fitted = _fitted(given, wanted, n_components)
+    axes = fitted.x_rotations_ / fitted._x_std[:, None]
+    return _regression(Moments.of(np.hstack([given, wanted])), axes, fitted.coef_.T, residuals)
 
 
-def _regression(told: Moments, fitted: PLSRegression, residuals: Array) -> Regression:
+def _regression(told: Moments, axes: Array, slopes: Array, residuals: Array) -> Regression:
     """Return the line of a fit.
 
     Parameters
     ----------
+    axes : ndarray, shape (n_given, n_components)
+    slopes : ndarray, shape (n_given, n_wanted)
     residuals : ndarray, shape (n_rows, n_wanted)
         Of readings left out, or fewer rows with the same sums of products.
     """
-    n_given = len(fitted.x_rotations_)
-    axes, slopes = fitted.x_rotations_ / fitted._x_std[:, None], fitted.coef_.T
+    n_given = len(axes)
     scores, (centre, level) = told.root[:, :n_given] @ axes, np.split(told.mean, [n_given])
     size = told.deviations[n_given:]
     covariance = residual_covariance(residuals, np.where(size > 0, size, 1.0), told.n)
     products = scores.T @ scores
-    gram = np.linalg.pinv(products, hermitian=True)
+    gram = np.asarray(np.linalg.pinv(products, hermitian=True), dtype=np.float64)
     within = (1 + np.trace(gram @ products)) / told.n  # the readings' mean leverage
     dof = max(told.n - axes.shape[1] - 1, 1)
     return Regression(level - centre @ slopes, slopes, covariance / (1 + within), centre, axes, gram, told.n, dof)
@@ -83,40 +88,38 @@ def fit_folds(parts: Sequence[Moments], n_given: int, *, progress: Progress | No
         Of given columns, then wanted ones, in at least two folds.
     n_given : int
     """
-    whole = Moments.joined(parts)
-    most = _most_components(whole.stand_in()[:, :n_given], whole.n)
-    left = [np.empty((0, len(whole.mean) - n_given))] * most
-    for i, part in enumerate(parts):
-        missed = _missed(Moments.joined([*parts[:i], *parts[i + 1 :]]), part, n_given, most)
-        left = [np.vstack(pair) for pair in zip(left, missed, strict=True)]
-        if progress:
-            progress((i + 1) / len(parts))
-    squares = np.array([(rows**2).sum(axis=0) / whole.n for rows in left])
+    whole, kept = Moments.joined(parts), Moments.without_each(parts)
+    tables = np.array([told.stand_in() for told in (*kept, whole)])
+    given = tables[:, :, :n_given]
+    *known, most = (min(rank, told.n - 2) for rank, told in zip(_ranks(given), (*kept, whole), strict=True))
+    most = max(most, 1)
+    found = latent.fitted(given, tables[:, :, n_given:], most, progress)
+    left = _missed(found, kept, parts, [min(max(n, 1), most) for n in known])
+    squares = (left**2).sum(axis=1) / whole.n
     best = int(np.argmin(_error(squares, whole.deviations[n_given:] ** 2)))
-    few = whole.stand_in()
-    return _regression(whole, _fitted(few[:, :n_given], few[:, n_given:], best + 1), left[best])
+    return _regression(whole, found.axes[-1, :, : best + 1], found.slopes(best + 1)[-1], left[best])
 
 
 def _error(squares: Array, variance: Array) -> Array:
     return np.asarray(np.log(np.maximum(squares, 1e-24 * variance + 1e-300)).sum(axis=-1))
 
 
-def _missed(kept: Moments, left: Moments, n_given: int, most: int) -> list[Array]:
-    """Return what regressions of one component and more miss a fold by that they did not learn from.
+def _missed(found: Latent, kept: Sequence[Moments], parts: Sequence[Moments], known: Sequence[int]) -> Array:
+    """Return what regressions of one component and more miss folds by that they did not learn from.
 
-    A component more leaves those before it as they are, so that one fit has them all. Each is given as rows that have
-    the sums of products of the fold's residuals.
+    Each is given as rows that have the sums of products of the folds' residuals, shape (n, n_rows, n_wanted).
+
+    Parameters
+    ----------
+    known : sequence of int
+        In how many directions given columns vary without each fold: more components are as these.
     """
-    few = kept.stand_in()
-    known = min(most, _most_components(few[:, :n_given], kept.n))
-    fitted = _fitted(few[:, :n_given], few[:, n_given:], known)
-    apart = np.vstack([left.root, np.sqrt(left.n) * (left.mean - kept.mean)])
-    return [apart[:, n_given:] - apart[:, :n_given] @ _slopes(fitted, min(i + 1, known)) for i in range(most)]
-
-
-def _slopes(fitted: PLSRegression, n: int) -> Array:
-    shape = fitted.x_rotations_[:, :n] @ fitted.y_loadings_[:, :n].T
-    return np.asarray(shape * fitted._y_std / fitted._x_std[:, None])
+    away = [np.vstack([p.root, np.sqrt(p.n) * (p.mean - k.mean)]) for p, k in zip(parts, kept, strict=True)]
+    given, wanted = np.split(np.array(away), [found.axes.shape[1]], axis=2)
+    every = np.array([found.slopes(i + 1)[:-1] for i in range(found.axes.shape[2])])
+    used = np.minimum(np.arange(len(every))[:, None], np.array(known) - 1)
+    missed = wanted - given @ every[used, np.arange(len(parts))]
+    return np.asarray(missed.reshape(len(every), -1, wanted.shape[2]))
 
 
 def _left_out_residuals(given: Array, wanted: Array, n_components: int, seed: int) -> Array:
@@ -138,7 +141,12 @@ def _fitted(given: Array, wanted: Array, n_components: int) -> PLSRegression:
 
 def _most_components(given: Array, n: int) -> int:
     """Return the number of directions in which the given columns vary, at most the n readings minus one."""
-    spread = given.std(axis=0)
-    standard = (given - given.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    rank = int(np.linalg.matrix_rank(standard, tol=1e-8 * np.sqrt(standard.size)))
-    return max(1, min(rank, n - 2))
+    return max(1, min(_ranks(given[None])[0], n - 2))
+
+
+def _ranks(tables: Array) -> list[int]:
+    """Return in how many directions the columns of each table vary."""
+    spread = tables.std(axis=1, keepdims=True)
+    standard = (tables - tables.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
+    tolerance = 1e-8 * np.sqrt(standard[0].size)
+    return [int(rank) for rank in np.linalg.matrix_rank(standard, tol=tolerance)]

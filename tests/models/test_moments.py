@@ -31,6 +31,19 @@ def test_parts_in_any_sizes_are_one_table(sizes, seed):
         assert (told.root.T @ told.root) / scale == pytest.approx(len(rows) * np.cov(rows.T, ddof=0) / scale, abs=1e-9)
 
 
+@given(st.lists(st.integers(1, 30), min_size=2, max_size=8), st.integers(0, 99))
+@settings(max_examples=30, deadline=None)
+def test_without_each_part_the_others_are_one_table(sizes, seed):
+    rows = np.split(table(sum(sizes), seed), np.cumsum(sizes)[:-1])
+    for i, told in enumerate(Moments.without_each([Moments.of(part) for part in rows])):
+        others = np.vstack([*rows[:i], *rows[i + 1 :]])
+        assert told.n == len(others)
+        assert told.mean == pytest.approx(others.mean(axis=0), rel=1e-12, abs=1e-9)
+        scale = np.outer(UNITS, UNITS) * 100
+        scatter = (others - others.mean(axis=0)).T @ (others - others.mean(axis=0))
+        assert (told.root.T @ told.root) / scale == pytest.approx(scatter / scale, abs=1e-9)
+
+
 def test_a_large_mean_costs_no_digits():
     """Sums of squares would lose all of them."""
     rows = table(500, 1) / UNITS + 1e9
