@@ -206,14 +206,18 @@ class Fitted(Model):
 
     def _scattered(self, columns: list[int]) -> Array:
         left = self._once(("left",), lambda: self.data.outputs - self.predict(self.data.inputs))
-        rows = ~self.data.saturated[:, columns].any(axis=1)
+        rows = np.flatnonzero(~self.data.saturated[:, columns].any(axis=1))
         size = verdict.SMALL * np.ptp(self.data.outputs[:, columns], axis=0)
-        return verdict.covariance(left[rows][:, columns], len(self.input_names) + 1, size)
+        return verdict.covariance(left.take(rows, axis=0)[:, columns], len(self.input_names) + 1, size)
 
     @property
     def _span(self) -> tuple[Array, Array]:
         """Least and greatest inputs of the readings, in their own units."""
-        return self._once(("span",), lambda: (self.data.own_inputs.min(axis=0), self.data.own_inputs.max(axis=0)))
+        return self._once(("span",), self._spanned)
+
+    def _spanned(self) -> tuple[Array, Array]:
+        columns = np.ascontiguousarray(self.data.inputs.T)
+        return self.scale.own(columns.min(axis=1)), self.scale.own(columns.max(axis=1))
 
     @property
     def data(self) -> Dataset:

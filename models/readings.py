@@ -22,6 +22,10 @@ MOST = 5000
 """Readings that a model learns from; of more, what is learnt errs by less than a fiftieth of the noise already."""
 
 
+SOME = 50
+"""Readings that are put in their places one by one; more are sorted with the others."""
+
+
 def thinned(data: Dataset, most: int = MOST) -> Dataset:
     """Return at most so many readings, spread evenly over their times, or over the log where they have none."""
     if len(data) <= most:
@@ -66,6 +70,31 @@ def usable(data: Dataset, minimum: int) -> Dataset:
 def ordered(data: Dataset) -> Dataset:
     """Return readings in an order that does not depend on theirs."""
     return data.take(np.lexsort(np.hstack([data.outputs, data.inputs]).T))
+
+
+def merged(known: Dataset, new: Dataset) -> Dataset:
+    """Return readings that are :func:`ordered` and further ones in the order of them all, as sorting anew would."""
+    if len(new) > SOME:
+        return ordered(Dataset.stacked([known, new]))
+    new = ordered(new)
+    places = [_place(known, *row) for row in zip(new.inputs, new.outputs, strict=True)]
+    return replace(
+        known,
+        inputs=np.insert(known.inputs, places, new.inputs, axis=0),
+        outputs=np.insert(known.outputs, places, new.outputs, axis=0),
+        saturated=np.insert(known.saturated, places, new.saturated, axis=0),
+        times=None if known.times is None or new.times is None else np.insert(known.times, places, new.times),
+    )
+
+
+def _place(known: Dataset, inputs: Array, outputs: Array) -> int:
+    """Return before which of ordered readings a further one comes: behind those that are the same."""
+    low, high = 0, len(known)
+    for table, row in ((known.inputs, inputs), (known.outputs, outputs)):
+        for i in reversed(range(len(row))):  # as numpy.lexsort has it, the last column counts most
+            part = table[low:high, i]
+            low, high = (low + int(part.searchsorted(row[i], side)) for side in ("left", "right"))
+    return high
 
 
 def alike(data: Dataset, known: Dataset, outputs: tuple[str, ...]) -> Dataset:

@@ -81,8 +81,10 @@ class Updating(Method):
         new = Dataset.stacked(self._pending)
         room = max(readings.MOST - len(new), 0)
         if len(kept) > room:
-            kept = kept.take(np.random.default_rng(self.n_rows).permutation(len(kept))[:room])
-        return readings.ordered(Dataset.stacked([kept, new]))
+            stay = np.zeros(len(kept), dtype=bool)
+            stay[np.random.default_rng(self.n_rows).permutation(len(kept))[:room]] = True
+            kept = kept.take(stay)
+        return readings.merged(kept, new)
 
     def update(self, data: Dataset) -> Self:
         """Learn from further readings; see :meth:`Model.update`. Raises BadData, UnknownColumn, NotFitted."""

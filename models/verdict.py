@@ -26,8 +26,9 @@ def covariance(residuals: Array, lost: int, size: Array) -> Array:
     size : ndarray, shape (n_columns,)
         Spread of the outputs themselves, of whose millionth nobody is surer.
     """
-    scale = np.maximum(np.abs(residuals).max(axis=0), size)
-    matrix = (residuals / scale).T @ (residuals / scale) / max(len(residuals) - lost, 1)
+    scale = np.maximum(np.abs(np.ascontiguousarray(residuals.T)).max(axis=1), size)
+    standard = residuals / scale
+    matrix = standard.T @ standard / max(len(residuals) - lost, 1)
     return np.asarray(np.outer(scale, scale) * (matrix + 1e-12 * np.eye(len(scale))))
 
 

@@ -203,6 +203,22 @@ def test_the_light_alone_learns_too(updating):
     assert found < 0.01 * SLOPES.max()
 
 
+@given(st.integers(0, 40), st.integers(1, 60), st.integers(1, 3), st.booleans(), st.integers(0, 2**32 - 1))
+@settings(max_examples=60, deadline=None)
+def test_readings_are_put_in_their_places(n_known, n_new, levels, timed, seed):
+    """Of few levels, so that many columns are alike, and whole readings."""
+    rng = np.random.default_rng(seed)
+    n = n_known + n_new
+    inputs, outputs = rng.integers(0, levels + 1, (n, 2)) / levels, rng.integers(-1, levels, (n, 2)) * 1.0
+    data = Dataset(inputs, outputs, outputs > 1, ("a", "b"), ("y", "z"), np.arange(n) * 1.0 if timed else None)
+    known, new = readings.ordered(data.take(np.arange(n_known))), data.take(np.arange(n_known, n))
+    found, sorted_anew = readings.merged(known, new), readings.ordered(Dataset.stacked([known, new]))
+    for name in ("inputs", "outputs", "saturated", "times"):
+        one, other = getattr(found, name), getattr(sorted_anew, name)
+        assert (one is None) == (other is None)
+        assert one is None or one.tolist() == other.tolist()
+
+
 def test_other_readings_are_refused_and_nothing_changes(updating):
     data = light(80, 3)
     model = make(updating).fit(data)
