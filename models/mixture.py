@@ -247,7 +247,7 @@ class MixtureGiven(Conditional):
         covariances = m.covariances[:, used][:, :, used] * np.outer(scale, scale)
         return GMM(len(m.priors), m.priors, m.means[:, used] * scale, covariances)
 
-    @property
+    @cached_property
     def _shrink(self) -> float:
         """What given columns are measured in, where they are many: else gmr's determinants are beyond every number."""
         n = len(self.columns)

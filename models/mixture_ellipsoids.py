@@ -21,6 +21,7 @@ from retrolux.models.posterior import Array
 
 _ALONE = 1e-9  # weight of all other components beside which one is taken to be alone
 _ROUNDS = 60
+_ROUGH = 3e-2  # of a squared radius: by the fewest lines it is found so well, as the next ones' step goes on from there
 _NEAR = 3e-3  # of a squared radius: a step of Newton's method that leaves some millionths
 _LEBEDEV = (5, 11, 23, 47, 95)  # degrees up to which directions in space are exact
 _ANGLES = (8, 32, 128, 512)  # directions in a plane
@@ -127,7 +128,7 @@ class _Asked:
     def _solved(self, chords: "_Chords", start: Array) -> Array:
         """Return the squared radii by Newton's method, kept between its bounds by bisection."""
         squared, left = start.copy(), np.arange(len(start))
-        near = _NEAR if chords.n_columns > 1 else _NEAR**2
+        near = _ROUGH if chords.n_columns > 1 else _NEAR**2
         low, high = np.zeros(len(start)), np.full(len(start), chords.n_columns / (1 - self.level))  # Markov
         for _ in range(_ROUNDS):
             held, density = chords.held(squared[left])

@@ -13,6 +13,7 @@ _ROUNDS = 200
 _PATIENCE = 8  # rounds after which every other one halves what is left, where narrow components make steps go astray
 _CLOSE = 1e-6  # of the narrowest component: what Halley's method leaves nothing of
 _NONE = 1e-12  # of it: what is no step any more
+_ROOT = (2 * np.pi) ** 0.5
 _FEW = 0.7  # of the points that are looked for, when it is worth while to put the others aside
 
 
@@ -28,13 +29,9 @@ def quantile(levels: Sequence[float], weights: Array, means: Array, std: Array) 
     std : ndarray, shape (n_components, n_columns)
     """
     n, k, columns = means.shape
-    each = np.broadcast_to(means.transpose(1, 0, 2), (len(levels), k, n, columns)).swapaxes(0, 1)
-    asked = _Asked(
-        np.repeat(np.array(levels), n * columns),
-        np.broadcast_to(weights.T[:, None, :, None], each.shape).reshape(k, -1),
-        each.reshape(k, -1),
-        np.broadcast_to(std[:, None, None], each.shape).reshape(k, -1),
-    )
+    each = np.empty((3, k, len(levels), n, columns))
+    each[0], each[1], each[2] = weights.T[:, None, :, None], means.swapaxes(0, 1)[:, None], std[:, None, None]
+    asked = _Asked(np.repeat(np.array(levels), n * columns), *each.reshape(3, k, -1))
     return _found(asked).reshape(len(levels), n, columns)
 
 
@@ -55,12 +52,12 @@ class _Asked:
         """Return points nearer to the quantiles, the ends between which these are, and what would be near enough."""
         z = (x - self.means) / self.std
         excess = (self.weights * special.ndtr(z)).sum(axis=0) - self.level
-        parts = self.weights * np.exp(-z * z / 2) / self.std
-        density = np.maximum(parts.sum(axis=0) / np.sqrt(2 * np.pi), 1e-300)
-        bend = -(parts * z / self.std).sum(axis=0) / np.sqrt(2 * np.pi)
+        parts = self.weights * np.exp(-z * z / 2) / (self.std * _ROOT)
+        density = np.maximum(parts.sum(axis=0), 1e-300)
+        bend = -(parts * z / self.std).sum(axis=0)
         low, high = np.where(excess < 0, x, low), np.where(excess > 0, x, high)
         newton = excess / density
-        step = x - newton / np.clip(1 - newton * bend / density / 2, 0.5, 2.0)
+        step = x - newton / np.minimum(np.maximum(1 - newton * bend / density / 2, 0.5), 2.0)
         inside = (step >= low) & (step <= high) & (not halve)
         return np.where(inside, step, (low + high) / 2), low, high, np.where(inside, _CLOSE, _NONE)
 
@@ -73,9 +70,10 @@ def _found(asked: _Asked) -> Array:
         then, low, high, close = asked.nearer(x, low, high, halve=i > _PATIENCE and i % 2 == 0)
         moving = np.abs(then - x) > close * narrow
         found[left] = x = then
-        if not moving.any():
+        many = np.count_nonzero(moving)
+        if not many:
             break
-        if moving.mean() < _FEW:
+        if many < _FEW * len(x):
             asked, left, narrow = asked.take(moving), left[moving], narrow[moving]
             x, low, high = x[moving], low[moving], high[moving]
     return np.asarray(found)
