@@ -76,7 +76,7 @@ class Bench(Instrument):
         release: Callable[[], None] = lambda: None,
         wire: Wire | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, clock.heartbeat)
         self._wire = wire
         self._light = light
         self._sensor = sensor
@@ -155,6 +155,9 @@ class Bench(Instrument):
             "The light's controller lost its settings during the reading, twice.",
             "Check its supply: a dip resets it.",
         )
+
+    def _do_answer(self) -> None:
+        self._sensor.answer()
 
     def _do_dark(self) -> None:
         self._light.off()

@@ -3,9 +3,19 @@
 import time
 from typing import Protocol
 
+from retrolux.device.heartbeat import Heartbeat
+
 
 class Clock(Protocol):
-    """What everything that waits or measures time is given."""
+    """What everything that waits or measures time is given.
+
+    Attributes
+    ----------
+    heartbeat : Heartbeat
+        Of whoever waits by it.
+    """
+
+    heartbeat: Heartbeat
 
     def monotonic(self) -> float:
         """Return seconds since some beginning."""
@@ -29,6 +39,7 @@ class FakeClock:
     def __init__(self, epoch: float | None = None) -> None:
         self._epoch = time.time() if epoch is None else epoch
         self._elapsed = 0.0
+        self.heartbeat = Heartbeat()
 
     def monotonic(self) -> float:
         """Return the seconds that were slept."""
@@ -44,7 +55,10 @@ class FakeClock:
 
 
 class RealClock:
-    """The machine's own time."""
+    """The machine's own time. Each wait is a step of the heartbeat, which says how long it means to take."""
+
+    def __init__(self) -> None:
+        self.heartbeat = Heartbeat()
 
     def monotonic(self) -> float:
         """Return :func:`time.monotonic`."""
@@ -52,7 +66,9 @@ class RealClock:
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
+        self.heartbeat.beat(seconds)
         time.sleep(max(seconds, 0.0))
+        self.heartbeat.beat()
 
     def time(self) -> float:
         """Return :func:`time.time`."""

@@ -23,7 +23,7 @@ EARLIEST, LATEST = 0.9, 1.25  # of an integration's nominal length; oscillators 
 SPARE_SECONDS = 0.1  # for a machine that is busy
 POLL_SECONDS = 0.001
 
-ENABLE, MARK, STATUS2, CFG0, CFG1 = 0x80, 0x84, 0xA3, 0xA9, 0xAA  # registers (datasheet pages 32 to 53)
+ENABLE, MARK, ID, STATUS2, CFG0, CFG1 = 0x80, 0x84, 0x92, 0xA3, 0xA9, 0xAA  # registers (datasheet pages 32 to 53)
 SYND_DATA, CONFIG, EDGE, GPIO2 = 0x60, 0x70, 0x72, 0xBE  # registers of the synchronised mode (pages 20, 21, 25)
 SYND, GPIO_IN = 3, 1 << 2  # INT_MODE of CONFIG; input enable of GPIO2
 VALID, OVERLOADED = 1 << 6, 1 << 3  # of STATUS2 (page 46)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from retrolux.device.automatic import Automatic
 from retrolux.device.errors import BadInput, InstrumentClosed, UnknownChannel
+from retrolux.device.heartbeat import Heartbeat
 from retrolux.device.measurement import CHANNELS, INPUTS, Exposure, Measurement
 from retrolux.device.settings import check_exposure
 
@@ -19,13 +20,21 @@ class Instrument(ABC):
 
     The public methods guard; the abstract ``_do_…`` act. Calls are serialised: one at a time, whoever calls. The
     light is dark whenever nobody measures, and after any exception.
+
+    Parameters
+    ----------
+    name : str
+        As it stands in the record.
+    heartbeat : Heartbeat, optional
+        Beats while it measures.
     """
 
     inputs: tuple[str, ...] = INPUTS
     channels: tuple[str, ...] = CHANNELS
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, heartbeat: Heartbeat | None = None) -> None:
         self.name = name
+        self.heartbeat = heartbeat or Heartbeat()
         self._one_at_a_time = threading.RLock()
         self._closed = False
 
@@ -71,10 +80,12 @@ class Instrument(ABC):
         self._check_dark(dark, exposure)
         with self._one_at_a_time:
             self._refuse_if_closed()
+            self.heartbeat.beat()
             try:
                 return self._with_dark(duties, wanted, exposure, dark)
             finally:
                 self._do_dark()
+                self.heartbeat.beat()
 
     def _check_dark(self, dark: str | None, exposure: Exposure | Automatic | None) -> None:
         if dark not in {None, "before", "after"}:
@@ -142,6 +153,33 @@ class Instrument(ABC):
             if not self._closed:
                 self._do_dark()
 
+    def answers(self, seconds: float) -> bool:
+        """Let the instrument give its lightest sign of life, by the way that a measurement goes.
+
+        Parameters
+        ----------
+        seconds : float
+            That it may be taken by somebody else.
+
+        Returns
+        -------
+        bool
+            False where somebody else had it for so long.
+
+        Raises
+        ------
+        DeviceError
+            Where it fails; that it did is a sign of life, too.
+        """
+        if not self._one_at_a_time.acquire(timeout=seconds):
+            return False
+        try:
+            self._refuse_if_closed()
+            self._do_answer()
+        finally:
+            self._one_at_a_time.release()
+        return True
+
     def time(self) -> float:
         """Return the instrument's own time, seconds since the epoch: a simulator's passes only while it works."""
         return self._do_time()
@@ -187,6 +225,9 @@ class Instrument(ABC):
 
     @abstractmethod
     def _do_dark(self) -> None: ...
+
+    @abstractmethod
+    def _do_answer(self) -> None: ...
 
     @abstractmethod
     def _do_status(self) -> dict[str, Any]: ...

@@ -63,6 +63,15 @@ class Recorder:
             self.log.add(reading, extra)
             return reading
 
+    def answers(self, seconds: float) -> bool:
+        """Return whether the instrument answers, by the way that a measurement goes; see :meth:`Instrument.answers`."""
+        if not self._one_at_a_time.acquire(timeout=seconds):
+            return False
+        try:
+            return self.instrument.answers(seconds)
+        finally:
+            self._one_at_a_time.release()
+
     def check(self) -> None:
         """Raise where no reading could be made or logged."""
         self.log.check()

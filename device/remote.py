@@ -19,6 +19,7 @@ from retrolux.device.measurement import Exposure, Measurement, exposure_in
 CHECK_ADDRESS = "Check the address, and that `retrolux serve` or a Claude-Light answers there."
 LARGEST_ANSWER = 1_000_000  # bytes
 NOT_A_RETROLUX = {404, 405}
+STAGES = 3  # of an exchange, each of which may take the timeout: to connect, to be heard, to be answered
 
 
 class Remote(Instrument):
@@ -78,6 +79,7 @@ class Remote(Instrument):
             raise self._refused(error) from error
 
     def _fetch(self, request: urllib.request.Request) -> dict[str, Any]:
+        self.heartbeat.beat(STAGES * self._timeout)
         try:
             with urllib.request.urlopen(request, timeout=self._timeout) as answer:  # noqa: S310
                 document = json.loads(answer.read(LARGEST_ANSWER))
@@ -123,6 +125,9 @@ class Remote(Instrument):
 
     def _do_dark(self) -> None:
         """Do nothing: the other side is dark by itself after each reading."""
+
+    def _do_answer(self) -> None:
+        """Do nothing: whether the other side answers is its own watchdog's matter."""
 
     def _do_status(self) -> dict[str, Any]:
         return {"exposure": None, "kind": {None: "unknown", True: "retrolux", False: "claude-light"}[self._is_retrolux]}

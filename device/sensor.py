@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from retrolux.device.clock import Clock
-from retrolux.device.deadlines import CHECK_WIRING, Frame, Sync, bounded
+from retrolux.device.deadlines import CHECK_WIRING, ID, Frame, Sync, bounded
 from retrolux.device.errors import DeviceError, SensorMissing
 from retrolux.device.measurement import STEP, Exposure
 from retrolux.device.passes import Pass, passes_for
@@ -130,6 +130,11 @@ class Sensor:
             tuple(c for c in channels if c in saturated),
             {c: exposures[c] for c in channels},
         )
+
+    def answer(self) -> None:
+        """Read the sensor's identity: one transaction, which changes nothing. Raises SensorMissing."""
+        with _in_words():
+            self._driver.registers(ID, 1)
 
     @contextmanager
     def probed(self) -> Iterator[Any]:

@@ -163,8 +163,13 @@ class Front:
 
         def work(report: Reporting) -> dict[str, Any]:
             corrections = Corrections(self.mind, asked.model, task, report.check)
-            with self.mind.used():
-                return shoot(self.laboratory, corrections, task.shots, lambda done, _error: report(done / task.shots))
+            with self.mind.used(), self.laboratory.activity.doing(f"measuring 1 of {task.shots}") as say:
+
+                def made(done: int, _error: object) -> None:
+                    say(f"measuring {min(done + 1, task.shots)} of {task.shots}")
+                    report(done / task.shots)
+
+                return shoot(self.laboratory, corrections, task.shots, made)
 
         job = self.jobs.submit("aim", asked.model_dump(), work)
         return _answer(job.to_json(), 202, {"Location": f"/v1/jobs/{job.id}"})

@@ -50,10 +50,16 @@ class Beside:
         Seconds without a question after which the process is let go.
     clock : callable
         Seconds, monotonic.
+
+    Attributes
+    ----------
+    moved : callable
+        Called while an answer takes long, as long as its process works at it.
     """
 
     def __init__(self, station: Station, idle: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._station = station
+        self.moved: Callable[[], None] = lambda: None
         self._known: dict[str, dict[str, Any]] = {}
         self.kept = Kept(partial(Process, self._setup(), len(METHODS)), len(METHODS), idle, clock)
 
@@ -65,7 +71,8 @@ class Beside:
     def ask(self, question: str, asked: Asked) -> bytes:
         """Return the answer of the process, started where there is none. Raises what it raises, and ProcessEnded."""
         method = asked["model"]
-        return self.kept.ask(METHODS.index(method), self._question(question, asked), partial(self._hear, method))
+        told = partial(self._hear, method)
+        return self.kept.ask(METHODS.index(method), self._question(question, asked), told, self.moved)
 
     def _hear(self, method: str, known: dict[str, Any]) -> None:
         self._known[method] = known
@@ -77,10 +84,16 @@ class Beside:
     def fit(self, asked: Asked, report: Reporting) -> dict[str, Any]:
         """Fit in a process of its own, which is gone when this returns. Raises what it raises, and ProcessEnded."""
         spared = max((os.cpu_count() or 1) - 1, 1)
+        what = f"fitting {', '.join(asked.get('models') or ['all methods'])}"
         process = Process(self._setup() | {"nice": BEHIND}, threads=spared)
         try:
-            with report.stopping(process.kill):
-                found: dict[str, Any] = json.loads(process.ask(0, self._question("fit", asked), report))
+            with report.stopping(process.kill), self._station.activity.doing(what) as say:
+
+                def tell(fraction: float) -> None:
+                    say(f"{what} {100 * fraction:.0f} %")
+                    report(fraction)
+
+                found: dict[str, Any] = json.loads(process.ask(0, self._question("fit", asked), tell))
                 return found
         finally:
             process.end()
@@ -91,7 +104,7 @@ class Beside:
         waiting = threading.Timer(TRIAL_SECONDS, process.kill)
         waiting.start()
         try:
-            process.ask(0, self._question("trial", asked))
+            process.ask(0, self._question("trial", asked), works=self.moved)
         finally:
             waiting.cancel()
             process.end()

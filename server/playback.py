@@ -42,9 +42,11 @@ def play_back(
             f"Play back answers of models of these inputs, not {', '.join(inputs)}.",
         )
     duties, readings = [inputs[name] for name in names], []
-    for done in range(1, playbacks + 1):
-        readings.append(station.measure(duties, origin="playback"))
-        report(done)
+    with station.activity.doing("measuring") as say:
+        for done in range(1, playbacks + 1):
+            say(f"measuring {done} of {playbacks}")
+            readings.append(station.measure(duties, origin="playback"))
+            report(done)
     measured = mean_counts(readings, station.gain_ratios)
     return {"measured": measured, "error_percent": error_percent(target, measured)}
 

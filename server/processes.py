@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from multiprocessing.connection import Pipe
+from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
 from retrolux.server.errors import ProcessEnded
@@ -23,6 +23,9 @@ ANSWER, PROBLEM, PROGRESS, KNOWN = b"=", b"!", b"%", b"&"
 """First byte of what a process says; the rest is JSON."""
 
 PROGRAM = "retrolux.server.child"
+CPU_CLOCK = 2  # that which counts what the scheduler gave, of the three kinds that a process has (linux/posix-timers.h)
+LOOK_SECONDS = 1.0  # from one look at a process that has not answered to the next
+STILL_SECONDS = 12  # without any processor time, after which it is taken to hang; below the server's own watchdog
 LAST_SECONDS = 5  # for a process that has closed its pipes to be gone
 SAVING_SECONDS = 1.5  # for a process that is let go to save what its models have learnt
 
@@ -52,6 +55,7 @@ class Process:
             process_group=0,  # the terminal's Ctrl-C is for the server, which finishes what it was asked
         )
         self._sent_away = False
+        self._stood_still = False
         with suppress(BrokenPipeError):  # it is gone already, which asking it will tell
             self._lifeline.write(json.dumps({"nice": 0, **setup, "pipes": theirs}).encode() + b"\n")
             self._lifeline.flush()
@@ -78,8 +82,12 @@ class Process:
         question: Mapping[str, Any],
         report: Callable[[float], None] | None = None,
         told: Callable[[dict[str, Any]], None] | None = None,
+        works: Callable[[], None] | None = None,
     ) -> bytes:
         """Return the answer as JSON.
+
+        It may take as long as it takes, as long as the process has processor time. One that has had none for 12 s
+        hangs, and is ended.
 
         Parameters
         ----------
@@ -87,11 +95,13 @@ class Process:
             Called with the fraction done, where the answer takes long; what it raises ends the asking.
         told : callable, optional
             Called with what the model knows, where that is not what it was at the question before.
+        works : callable, optional
+            Called each second in which the process had processor time.
 
         Raises
         ------
         ProcessEnded
-            When the process ends before it has answered.
+            When the process ends before it has answered, or hangs.
         DeviceError, ModelError, ServerError
             As they were raised there; RuntimeError for what was not foreseen.
         """
@@ -99,7 +109,7 @@ class Process:
         try:
             line.send_bytes(json.dumps(question).encode())
             besides = {PROGRESS: report, KNOWN: told}
-            while (said := line.recv_bytes())[:1] in besides:
+            while (said := self._next(line, works or (lambda: None)))[:1] in besides:
                 if (hear := besides[said[:1]]) is not None:
                     hear(json.loads(said[1:]))
         except (EOFError, OSError) as error:
@@ -107,6 +117,26 @@ class Process:
         if said[:1] == PROBLEM:
             raise raised(json.loads(said[1:]))
         return said[1:]
+
+    def _next(self, line: Connection, works: Callable[[], None]) -> bytes:
+        """Return what is said next; end the process where it stands still."""
+        spent, still = self._spent(), 0.0
+        while not line.poll(LOOK_SECONDS):
+            now = self._spent()
+            still = 0.0 if now > spent else still + LOOK_SECONDS
+            spent = now
+            if not still:
+                works()
+            elif still >= STILL_SECONDS:
+                self._stood_still = True
+                self._process.kill()
+        return line.recv_bytes()
+
+    def _spent(self) -> float:
+        """Return the processor time of the process, in seconds (clock_getcpuclockid(3)); 0 once it is gone."""
+        with suppress(OSError):
+            return time.clock_gettime(~self.pid << 3 | CPU_CLOCK)
+        return 0.0
 
     def kill(self) -> None:
         """End it at once, without waiting until it is gone."""
@@ -133,6 +163,13 @@ class Process:
         """Return, in words, how it ended."""
         if self._sent_away:
             return ProcessEnded("The process that was to answer was told to end.", "Ask again.")
+        if self._stood_still:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(LAST_SECONDS)
+            return ProcessEnded(
+                f"The process that was to answer stood still for {STILL_SECONDS} s, and was ended.",
+                "Ask again: another one is started. What was learnt since the last fit is learnt again from the log.",
+            )
         try:
             code = self._process.wait(LAST_SECONDS)
         except subprocess.TimeoutExpired:
@@ -182,11 +219,15 @@ class Kept:
         return self._process
 
     def ask(
-        self, pipe: int, question: Mapping[str, Any], told: Callable[[dict[str, Any]], None] | None = None
+        self,
+        pipe: int,
+        question: Mapping[str, Any],
+        told: Callable[[dict[str, Any]], None] | None = None,
+        works: Callable[[], None] | None = None,
     ) -> bytes:
         """Return the answer as JSON; others on the same pipe wait for it. See, and raises what, :meth:`Process.ask`."""
         with self.used(), self._lines[pipe]:
-            return self._present().ask(pipe, question, told=told)
+            return self._present().ask(pipe, question, told=told, works=works)
 
     @contextmanager
     def used(self) -> Iterator[None]:

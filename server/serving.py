@@ -1,6 +1,8 @@
 """The server process: waitress embedded, ended by SIGTERM with its requests finished and the light dark."""
 
 import contextlib
+import logging
+import os
 import select
 import socket
 import threading
@@ -8,13 +10,18 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from retrolux.device.errors import SensorMissing, SensorReset, SensorTimeout
 from retrolux.server.errors import PortInUse
 from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs
+from retrolux.server.manager import Manager
 from retrolux.server.minds import Beside
 from retrolux.server.receiving import LARGEST_MODEL
 from retrolux.server.signals import handled
 from retrolux.server.station import Station
+from retrolux.server.watched import Watched
+
+_logger = logging.getLogger(__name__)
 
 THREADS = 8
 LISTENING = 1024  # connections that wait to be taken
@@ -25,6 +32,9 @@ JOBS_SECONDS = 5
 
 def serve(laboratory: Station, host: str, port: int, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM, SIGHUP or Ctrl-C; requests under way are finished, for as long as 20 s.
+
+    A service manager that started this process is told how it does, and has its watchdog fed
+    (:mod:`~retrolux.server.watchdog`).
 
     Parameters
     ----------
@@ -38,20 +48,39 @@ def serve(laboratory: Station, host: str, port: int, ready: Callable[[str], None
     PortInUse
         When the address cannot be bound.
     DeviceError
-        When the instrument cannot be opened; nothing is served then.
+        When the instrument cannot be opened; nothing is served then. Under a service manager a sensor that does not
+        answer is waited for, and all that needs none is served meanwhile.
     """
     stopping = threading.Event()
     with contextlib.ExitStack() as ending, handled(lambda _number, _frame: stopping.set()):
         listener = ending.enter_context(_listen(host, port))
+        watched = ending.enter_context(Watched(laboratory, Manager.of(os.environ)))
         jobs, mind = Jobs(laboratory.journal), Beside(laboratory, 60 * laboratory.config.serve.idle)
         ending.callback(mind.kept.close)
         ending.callback(jobs.close, JOBS_SECONDS)
         ending.callback(laboratory.close)  # called before the line above: no fit delays the dark
         ending.callback(jobs.stop)
+        _check(laboratory, waits=watched.present)
+        mind.moved = watched.moved
+        server = _waitress(watched.around(create_app(laboratory, jobs, mind)), listener)
+
+        def each_turn() -> None:
+            mind.kept.rest()
+            watched.turn(server.task_dispatcher.add_task)
+
+        ready(url := f"http://{_printable(host)}:{listener.getsockname()[1]}")
+        watched.ready(url)
+        _run(server, listener, stopping, each_turn, watched.stopping)
+
+
+def _check(laboratory: Station, *, waits: bool) -> None:
+    """Raise DeviceError where the instrument cannot be had, but for a sensor that is waited for."""
+    try:
         laboratory.recorder.check()
-        server = _waitress(create_app(laboratory, jobs, mind), listener)
-        ready(f"http://{_printable(host)}:{listener.getsockname()[1]}")
-        _run(server, listener, stopping, mind.kept.rest)
+    except (SensorMissing, SensorReset, SensorTimeout) as error:
+        if not waits:
+            raise
+        _logger.warning("Served without an instrument until it answers: %s", error)
 
 
 def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
@@ -73,11 +102,13 @@ def _run(
     listener: socket.socket,
     stopping: threading.Event,
     each_turn: Callable[[], None],
+    told_to_stop: Callable[[], None],
 ) -> None:
     """Answer until told to stop, then take no more connections and answer what is under way."""
     while not stopping.is_set():
         _turn(server)
         each_turn()
+    told_to_stop()
     _let_in(server, listener)
     server.del_channel()  # the listening socket: nobody new is let in
     deadline = time.monotonic() + DRAIN_SECONDS

@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -18,6 +18,7 @@ from retrolux.device.recording import Recorder
 from retrolux.device.settings import InstrumentSettings
 from retrolux.device.tuning import Report, Tuning
 from retrolux.device.tuning import tune as run_tuning
+from retrolux.server.activity import Activity
 from retrolux.server.calibrations import Calibrations
 from retrolux.server.config import Config
 from retrolux.server.journal import Journal
@@ -38,6 +39,13 @@ class Station:
         A log other than the configuration's.
     models : Path, optional
         A folder of models other than the configuration's.
+
+    Attributes
+    ----------
+    activity : Activity
+        What is being done with it.
+    heard : callable
+        Called at each step of a measurement, by the thread that measures.
     """
 
     def __init__(self, config: Config, log_path: Path | None = None, models: Path | None = None) -> None:
@@ -50,6 +58,8 @@ class Station:
         self._opening = threading.Lock()
         self._closed = False
         self.began = time.monotonic()
+        self.activity = Activity()
+        self.heard: Callable[[], None] = lambda: None
 
     @property
     def recorder(self) -> Recorder:
@@ -67,10 +77,15 @@ class Station:
         if log.repair is not None:
             _logger.warning("%s: %s", self.log_path, log.repair)
         try:
-            return Recorder(open_instrument(self.config.device, self.settings), log)
+            instrument = open_instrument(self.config.device, self.settings)
+            instrument.heartbeat.heard = self._beat
+            return Recorder(instrument, log)
         except BaseException:
             log.close()
             raise
+
+    def _beat(self) -> None:
+        self.heard()
 
     @property
     def instrument(self) -> Instrument:
@@ -100,7 +115,25 @@ class Station:
         **extra: Any,  # noqa: ANN401 - JSON values
     ) -> Measurement:
         """Measure and log; the reading is on disk when this returns. See :meth:`Recorder.measure`."""
-        return self.recorder.measure(inputs, channels, exposure, dark, **extra)
+        with self.activity.doing("measuring"):
+            return self.recorder.measure(inputs, channels, exposure, dark, **extra)
+
+    def answers(self, seconds: float) -> bool:
+        """Return whether the way that a measurement goes is free, or a measurement is at a step that may take longer.
+
+        The instrument is opened where it is not, and is touched as lightly as it can be.
+
+        Parameters
+        ----------
+        seconds : float
+            That somebody else may have it.
+
+        Raises
+        ------
+        DeviceError
+        """
+        recorder = self.recorder
+        return recorder.answers(seconds) or recorder.instrument.heartbeat.expected
 
     @property
     def gain_ratios(self) -> dict[float, float] | None:

@@ -13,6 +13,7 @@ from retrolux.device import errors as device
 from retrolux.models import errors as models
 from retrolux.models.errors import BadTarget
 from retrolux.server import errors as server
+from retrolux.server import processes
 from retrolux.server.config import Config
 from retrolux.server.errors import ProcessEnded
 from retrolux.server.http import create_app
@@ -134,6 +135,26 @@ def test_when_it_is_killed_the_asker_is_told_and_the_next_question_starts_anothe
     assert json.loads(beside.ask("predict", ASKED))["model"] == "linear"
     (another,) = children(os.getpid())
     assert another != process.pid
+
+
+def test_one_that_stands_still_is_ended_and_one_that_works_is_not(
+    beside: Beside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question takes the second that its process needs to begin; stopped, the process has no processor time."""
+    worked: list[str] = []
+    beside.moved = lambda: worked.append("worked")
+    monkeypatch.setattr(processes, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(processes, "STILL_SECONDS", 2)
+    beside.ask("predict", ASKED)
+    assert len(worked) > 5
+    process = beside.kept.process
+    assert process is not None
+    os.kill(process.pid, signal.SIGSTOP)
+    before = len(worked)
+    with pytest.raises(ProcessEnded, match="stood still for 2 s"):
+        beside.ask("predict", ASKED)
+    assert len(worked) - before <= 1  # what it did before it was stopped
+    assert json.loads(beside.ask("predict", ASKED))["model"] == "linear"
 
 
 def test_a_fit_lets_readings_and_answers_pass_and_can_be_cancelled(
