@@ -10,23 +10,27 @@ import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from retrolux.device.bench import Bench, wire_of
 from retrolux.device.blinka import load
 from retrolux.device.bus import ReopenableBus
-from retrolux.device.clock import RealClock
+from retrolux.device.clock import Clock, RealClock
 from retrolux.device.deadlines import CHECK_WIRING
 from retrolux.device.errors import InstrumentBusy, SensorMissing
-from retrolux.device.lights.light import first_line
+from retrolux.device.lights.light import Light, first_line
 from retrolux.device.lights.opening import open_light
-from retrolux.device.sensor import Sensor
 from retrolux.device.settings import InstrumentSettings
+
+if TYPE_CHECKING:
+    from retrolux.device.bench import Bench
+
+PATIENCE = 1.0  # seconds until another process, which may just be ending, is taken to own the light
+POLL_SECONDS = 0.05
 
 LOCK_FOLDERS = (Path("/run/lock"), Path(tempfile.gettempdir()))
 
 
-def open_pi(settings: InstrumentSettings) -> Bench:
+def open_pi(settings: InstrumentSettings) -> "Bench":
     """Open the instrument of this machine.
 
     The light is made dark before the sensor is looked for. One process owns the hardware at a time.
@@ -38,22 +42,70 @@ def open_pi(settings: InstrumentSettings) -> Bench:
     SensorMissing, LightError
         When bus, sensor or pins cannot be had.
     """
+    from retrolux.device.bench import Bench, wire_of  # noqa: PLC0415 - who makes the light dark needs neither
+    from retrolux.device.sensor import Sensor  # noqa: PLC0415 - as above
+
     clock = RealClock()
     with contextlib.ExitStack() as undo:
         undo.callback(_lock())
-
-        @cache
-        def bus() -> ReopenableBus:
-            opened = ReopenableBus(_open_bus)
-            undo.callback(opened.deinit)
-            return opened
-
-        light = open_light(settings, bus, clock)
-        undo.callback(light.close)
-        light.off()
+        light, bus = _dark_light(settings, clock, undo)
         sensor = Sensor(load("adafruit_as7341"), bus(), clock, settings.exposure, bus().reopen)
         release = undo.pop_all()
         return Bench("pi", light, sensor, clock, release.close, wire_of(settings, light.frequency))
+
+
+def make_pi_dark(settings: InstrumentSettings, *, anyway: bool = False) -> str:
+    """Make the light of this machine dark, and return which backend drives it; no sensor is needed.
+
+    Parameters
+    ----------
+    anyway : bool
+        Also while another process owns it.
+
+    Raises
+    ------
+    InstrumentBusy
+        When another process owns it, and does not end within a second.
+    SensorMissing, LightError
+        When bus or pins cannot be had.
+    """
+    clock = RealClock()
+    with contextlib.ExitStack() as undo:
+        undo.callback(_patient_lock(clock, anyway=anyway))
+        light, _ = _dark_light(settings, clock, undo)
+        return light.backend
+
+
+def _dark_light(
+    settings: InstrumentSettings, clock: Clock, undo: contextlib.ExitStack
+) -> tuple[Light, Callable[[], ReopenableBus]]:
+    """Return the light, dark, and what returns the bus; both are given back by the stack."""
+
+    @cache
+    def bus() -> ReopenableBus:
+        opened = ReopenableBus(_open_bus)
+        undo.callback(opened.deinit)
+        return opened
+
+    light = open_light(settings, bus, clock)
+    undo.callback(light.close)
+    light.off()
+    return light, bus
+
+
+def _patient_lock(clock: Clock, *, anyway: bool) -> Callable[[], None]:
+    """Take the lock, also of one that is just ending; where another keeps it, go without or raise InstrumentBusy."""
+    until = clock.monotonic() + PATIENCE
+    while True:
+        try:
+            return _lock()
+        except InstrumentBusy:
+            if clock.monotonic() < until:
+                clock.sleep(POLL_SECONDS)
+            elif anyway:
+                return lambda: None
+            else:
+                raise
 
 
 def _lock() -> Callable[[], None]:

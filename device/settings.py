@@ -54,6 +54,10 @@ class InstrumentSettings:
         A log of readings of ten channels whose ambient light it is to have, instead of its own weather (sim).
     fault : str, optional
         A defect that it is to have, such as ``red and green swapped`` (sim).
+    pins_file : Path, optional
+        Holds the duties of its light, and outlives the process (sim).
+    hang_file : Path, optional
+        As long as this file is there, no call of its bus returns (sim).
     """
 
     exposure: Exposure = REFERENCE
@@ -71,6 +75,8 @@ class InstrumentSettings:
     begins: float | None = None
     ambient_log: Path | None = None
     fault: str | None = None
+    pins_file: Path | None = None
+    hang_file: Path | None = None
 
     def __post_init__(self) -> None:
         check_exposure(self.exposure)

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from retrolux.device.measurement import Exposure
 from retrolux.device.settings import BACKENDS, InstrumentSettings
 from retrolux.server.errors import BadConfiguration
+from retrolux.server.places import find_config
 
 
 def default_state(env: Mapping[str, str] = os.environ) -> Path:
@@ -67,13 +68,18 @@ class Remote(Section):
 class Simulator(Section):
     """``[simulator]``: seed of noise and weather, when its time begins (epoch), whose ambient light, and which defect.
 
-    ``fault`` is one of those that ``retrolux doctor`` finds, such as ``red and green swapped``.
+    ``fault`` is one of those that ``retrolux doctor`` finds, such as ``red and green swapped``. With ``real_time`` it
+    takes as long as the sensor would. ``pins`` is a file that holds the light's duties and outlives the process; while
+    there is a file ``hang``, no call of its bus returns: both are for trying what a crash or a hang leads to.
     """
 
     seed: int = Field(0, ge=0, le=2**32 - 1)
     begins: FiniteFloat | None = None
     ambient_log: Path | None = None
     fault: str | None = None
+    real_time: bool = False
+    pins: Path | None = None
+    hang: Path | None = None
 
 
 class Serve(Section):
@@ -146,16 +152,10 @@ class Config(Section):
             begins=self.simulator.begins,
             ambient_log=self.simulator.ambient_log,
             fault=self.simulator.fault,
+            real_time=self.simulator.real_time,
+            pins_file=self.simulator.pins,
+            hang_file=self.simulator.hang,
         )
-
-
-def find_config(named: Path | None, env: Mapping[str, str] = os.environ) -> Path | None:
-    """Return the configuration file to read, or None where there is none and none was named."""
-    if named or env.get("RETROLUX_CONFIG"):
-        return named or Path(env["RETROLUX_CONFIG"])
-    home = Path(env.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    usual = (Path("retrolux.toml"), home / "retrolux" / "retrolux.toml", Path("/etc/retrolux/retrolux.toml"))
-    return next((path for path in usual if path.is_file()), None)
 
 
 def load_config(named: Path | None = None) -> Config:

@@ -1,5 +1,6 @@
 """The simulated instrument: an emulated AS7341 on an emulated bus, looking at an emulated light."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from retrolux.device.bench import Bench, wire_of
 from retrolux.device.bus import ReopenableBus
 from retrolux.device.clock import Clock, FakeClock, RealClock
+from retrolux.device.lights.pin_file import PinFile
 from retrolux.device.log import read_records
 from retrolux.device.sensor import Sensor
 from retrolux.device.settings import InstrumentSettings
@@ -16,10 +18,11 @@ from retrolux.device.sim.bus import EmulatedBus
 from retrolux.device.sim.chip import Chip
 from retrolux.device.sim.defects import defect
 from retrolux.device.sim.drivers import load_driver
+from retrolux.device.sim.faults import FaultyBus
 from retrolux.device.sim.given import ambient_of
 from retrolux.device.sim.lights import EmulatedLight, make_light
 from retrolux.device.sim.optics import Optics
-from retrolux.device.sim.pwm import Waveform
+from retrolux.device.sim.pwm import EmulatedOutput, Waveform
 from retrolux.device.sim.unit import Unit, make_unit
 
 __all__ = ["EFFECTS", "MORNING", "OVERHEAD", "Parts", "Scene", "load_driver", "make_parts", "open_sim"]
@@ -97,10 +100,28 @@ def make_parts(number: int, clock: Clock, scene: Scene | None = None) -> Parts:
     chip = Chip(unit, optics, clock)
     # in real time the interpreter adds its own; on a fake clock it would take none
     overhead = OVERHEAD if isinstance(clock, FakeClock) else 0.0
-    bus = EmulatedBus(chip, clock, overhead)
+    bus = (
+        EmulatedBus(chip, clock, overhead) if scene.light.hang_file is None else _hanging(chip, clock, overhead, scene)
+    )
     light.plug_in(bus)
     defective.bus(bus)
+    if scene.light.pins_file is not None:
+        _keep(light.outputs, PinFile(scene.light.pins_file))
     return Parts(light.outputs, chip, bus, clock, light)
+
+
+def _hanging(chip: Chip, clock: Clock, overhead: float, scene: Scene) -> FaultyBus:
+    bus, file = FaultyBus(chip, clock, np.random.default_rng(scene.seed), overhead), scene.light.hang_file
+    bus.hangs = lambda: file is not None and file.exists()
+    return bus
+
+
+def _keep(outputs: Sequence[EmulatedOutput], file: PinFile) -> None:
+    """Begin as the file says that the outputs were left, and write to it whatever they are given."""
+    for output, duty in zip(outputs, file.read(), strict=True):
+        output.note(duty)
+    for output in outputs:
+        output.noted = lambda: file.write([each.fraction for each in outputs])
 
 
 def _calmed(unit: Unit, without: frozenset[str]) -> Unit:
@@ -141,6 +162,8 @@ def open_sim(number: int, settings: InstrumentSettings, parts: Parts | None = No
     parts = parts or make_parts(number, clock, _scene(number, settings))
     bus = ReopenableBus(lambda: parts.bus)
     light = parts.light.open(parts.pins, bus)
+    if settings.pins_file is not None:
+        light.off()  # as on a Raspberry Pi: whatever it was left at
     sensor = Sensor(load_driver(parts.clock), bus, parts.clock, settings.exposure, bus.reopen)
     name = f"sim:{number}" if number else "sim"
     wire = wire_of(settings, light.frequency)

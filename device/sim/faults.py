@@ -1,6 +1,8 @@
 """Faults of the bus and of the sensor's supply, struck at a transaction of one's choice."""
 
 import errno
+import time
+from collections.abc import Callable
 from enum import StrEnum
 from typing import NoReturn
 
@@ -11,6 +13,7 @@ from retrolux.device.sim.bus import EmulatedBus
 from retrolux.device.sim.chip import ENABLE, MEASURE, Chip
 
 TIMEOUT_SECONDS = 0.035  # an I2C host's usual patience with a stretched clock (SMBus 2.0: 25 to 35 ms)
+HANG_POLL = 0.05  # seconds, real ones
 MOST_IN_A_ROW = 3  # transactions that a disturbance spoils
 
 
@@ -39,15 +42,20 @@ class FaultyBus(EmulatedBus):
     clock : Clock
     rng : numpy.random.Generator
         Draws how many transactions a disturbance spoils, and how many bytes of the first one arrive.
+    overhead : float
+        As of :class:`EmulatedBus`.
 
     Attributes
     ----------
     transactions : int
         How many there were.
+    hangs : callable
+        As long as this returns True, no transaction ends: the calling thread stays in it, whatever the clock is.
     """
 
-    def __init__(self, chip: Chip, clock: Clock, rng: np.random.Generator) -> None:
-        super().__init__(chip, clock)
+    def __init__(self, chip: Chip, clock: Clock, rng: np.random.Generator, overhead: float = 0.0) -> None:
+        super().__init__(chip, clock, overhead)
+        self.hangs: Callable[[], bool] = lambda: False
         self._rng = rng
         self.transactions = 0
         self._armed: list[tuple[int, Fault]] = []
@@ -89,6 +97,8 @@ class FaultyBus(EmulatedBus):
         super()._read(address, register, buffer, start, end)
 
     def _count(self) -> None:
+        while self.hangs():
+            time.sleep(HANG_POLL)
         due = [fault for when, fault in self._armed if when <= self.transactions]
         self._armed = [(when, fault) for when, fault in self._armed if when > self.transactions]
         for fault in due:

@@ -1,7 +1,7 @@
 """The emulated light: three PWM outputs, and what of their waveform falls into a window of time."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -46,12 +46,15 @@ class EmulatedOutput:
         How many times a duty was set.
     broken : bool
         Whether it refuses to be told another.
+    noted : callable
+        Called whenever it has a duty that it was given. Raises OSError where that cannot be.
     """
 
     frequency: float = 100.0
     fractions: deque[float] = field(default_factory=lambda: deque([0.0], maxlen=REMEMBERED))
     changes: int = 1
     broken: bool = False
+    noted: Callable[[], None] = lambda: None
 
     def tell(self, fraction: float) -> None:
         """Set the duty. Raises OSError, ValueError."""
@@ -65,6 +68,7 @@ class EmulatedOutput:
         """Take down a duty that the output now has, whatever asked for it."""
         self.fractions.append(fraction)
         self.changes += 1
+        self.noted()
 
     @property
     def fraction(self) -> float:

@@ -30,6 +30,7 @@ COMMANDS = {
     "compare": ("comparing", "Can two logs be told apart? A classifier two-sample test."),
     "example": ("example", "Write an example table: a made-up formulation of five ingredients."),
     "serve": ("serve", "Answer over HTTP."),
+    "dark": ("darkening", "Make the light dark, whatever left it on."),
 }
 
 

@@ -18,10 +18,10 @@ main()
 """
 
 
-def loaded(home: Path, *arguments: str) -> set[str]:
+def loaded(home: Path, *arguments: str, expected: int = 0) -> set[str]:
     """Run a command in an interpreter of its own and return the modules that it has loaded when it ends.
 
-    A server is told to end as soon as it listens.
+    A server is told to end as soon as it listens. The exit code must be the one expected.
     """
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("RETROLUX", "XDG", "STATE_"))}
     command = [sys.executable, "-c", COUNTED, *arguments]
@@ -31,7 +31,7 @@ def loaded(home: Path, *arguments: str) -> set[str]:
         for line in process.stderr:
             if "listening on" in line:
                 process.terminate()
-    assert process.returncode == 0
+    assert process.returncode == expected
     return set(json.loads((home / "modules.json").read_text()))
 
 
