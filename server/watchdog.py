@@ -10,6 +10,7 @@ An instrument that fails in time has answered: a sensor that was unplugged is no
 """
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -63,6 +64,7 @@ class Watchdog:
         self._next = self._next_way = clock()
         self._sign = _Sign(self.moved)
         self._asking = False
+        self._asker: int | None = None
         self.trouble: str | None = None
 
     def turn(self, hand: Callable[[Any], None], aside: Callable[[Callable[[], None]], None]) -> None:
@@ -88,12 +90,14 @@ class Watchdog:
 
     def _ask(self) -> None:
         """Ask the way that a measurement goes, and feed if it answers, or fails in time."""
+        self._asker = threading.get_ident()
         try:
             if self._answered():
                 self._eat()
         except Exception:  # what was not foreseen is no answer; a new start may be the remedy
             _logger.exception("the instrument gave no sign of life")
         finally:
+            self._asker = None
             self._asking = False
 
     def _answered(self) -> bool:
@@ -107,8 +111,12 @@ class Watchdog:
         return answered
 
     def beat(self) -> None:
-        """Hear a step of a measurement: whoever makes it has moved, and the way is as it should be."""
-        self.moved()
+        """Hear a step of a measurement: whoever makes it has moved, and the way is as it should be.
+
+        Steps that the asking itself leads to, as to open the instrument, show the way alone.
+        """
+        if threading.get_ident() != self._asker:
+            self.moved()
         self._eat()
 
     def moved(self) -> None:

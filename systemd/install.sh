@@ -94,7 +94,12 @@ fi
 
 say "service"
 mkdir -p "$root/etc/systemd/system"
-install -m 644 "$source/systemd/retrolux.service" "$root/etc/systemd/system/retrolux.service"
+for unit in retrolux.service retrolux-dark.service retrolux-failure@.service; do
+    install -m 644 "$source/systemd/$unit" "$root/etc/systemd/system/$unit"
+done
+for script in failed.sh failure.sh; do
+    install -m 644 "$source/systemd/$script" "$root$prefix/$script"
+done
 others=$root/etc/systemd/system/retrolux.service.d/network.conf
 case $network in
     "")
@@ -110,7 +115,7 @@ case $network in
         ;;
 esac
 systemctl daemon-reload
-systemctl enable retrolux.service
+systemctl enable retrolux.service retrolux-dark.service
 if [ "$start" = yes ]; then
     systemctl restart retrolux.service
     say "running; see: systemctl status retrolux, journalctl -u retrolux, curl http://127.0.0.1:8000/v1/status"
