@@ -85,5 +85,5 @@ boot
 say "tests"
 cd "$source"
 RETROLUX_BOOTED=$leader RETROLUX_PORT=$port "${PYTHON:-python3}" -m pytest -m booted -p no:cacheprovider -q -s \
-    tests/systemd/test_booted.py "$@"
+    tests/systemd/test_booted.py tests/systemd/test_installed.py "$@"
 say "done"

@@ -1,0 +1,81 @@
+"""Installed once, then again, upgraded to what is broken, and taken away: by ``sudo sh tests/systemd/booted.sh FOLDER``."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.systemd.test_booted import A_READING, STATE, ask, files, inside, shown, until
+
+pytestmark = pytest.mark.booted
+
+SOURCE, BROKEN = "/root/retrolux", "/root/broken"
+
+
+def install(source: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    """Run the installer of a checkout in the container, and return how it ended."""
+    words = " ".join(("sh", f"{source}/systemd/install.sh", *options))
+    ended = inside("sh", "-c", f"{words} > /root/said 2>&1; echo $?")
+    return subprocess.CompletedProcess(words, int(ended.splitlines()[-1]), stdout=inside("cat", "/root/said"))
+
+
+def in_use() -> str:
+    return inside("readlink", "/opt/retrolux/venv")
+
+
+def answers() -> bool:
+    try:
+        return bool(ask("/healthz", timeout=5)["status"] == "ok")
+    except OSError:
+        return False
+
+
+def kept() -> tuple[str, str]:
+    """Sums of the log's readings and of the models."""
+    files_of = f"cd {STATE} && cat rgb.jsonl | sha256sum; find models -type f | sort | xargs cat | sha256sum"
+    log, models = inside("sh", "-c", files_of).splitlines()
+    return log, models
+
+
+def break_doctor() -> None:
+    """Make a checkout of the next version, whose doctor finds something wrong."""
+    doctoring = f"{BROKEN}/server/cli/doctoring.py"
+    inside("sh", "-c", f"rm -rf {BROKEN} && cp -r {SOURCE} {BROKEN}")
+    inside("sed", "-i", "s/return 0 if is_healthy(found) else 1/return 1/", doctoring)
+    assert "return 1\n" in inside("cat", doctoring) + "\n"
+
+
+def test_again_broken_back_and_away() -> None:
+    """One life of an installation, in its order: each step needs the one before."""
+    inside("systemctl", "restart", "retrolux.service")
+    for _ in range(25):
+        ask("/v1/measure", A_READING | {"channels": ["445nm", "515nm", "630nm"]})
+    job = ask("/v1/fit", {"models": ["linear"]})["id"]
+    until(lambda: ask(f"/v1/jobs/{job}")["state"] == "finished", 60)
+    before, known = in_use(), kept()
+
+    assert install(SOURCE).returncode == 0
+    assert in_use() != before  # a new environment, beside the one that was there
+    until(answers, 30)
+    assert kept() == known
+
+    version = in_use()
+    break_doctor()
+    done = install(BROKEN)
+    print(f"\nan upgrade whose doctor fails: exit code {done.returncode}, {done.stdout.splitlines()[-1]}")
+    assert done.returncode == 1
+    assert "the version before is in use again" in done.stdout
+    assert in_use() == version
+    until(answers, 30)
+    assert kept() == known
+
+    assert install(SOURCE, "--rollback").returncode == 0
+    assert in_use() == before
+    until(answers, 30)
+
+    assert install(SOURCE, "--uninstall").returncode == 0
+    assert shown("LoadState")["LoadState"] == "not-found"
+    assert not Path(f"{files('..')}/../../opt/retrolux").exists()
+    assert kept() == known
+    assert install(SOURCE, "--uninstall", "--delete-data").returncode == 0
+    assert inside("sh", "-c", f"ls -d {STATE} /etc/retrolux 2>&1 | grep -c 'No such'") == "2"
