@@ -22,6 +22,7 @@ if [ ! -e "$folder/made" ]; then
     say "Debian $suite"
     rm -rf "$root"
     # from where this machine has its own packages
+    # shellcheck disable=SC2016
     mirror=$(apt-get indextargets --format '$(SITE)' 'Identifier: Packages' 'Origin: Debian' | sed -n 1p)
     debootstrap --variant=minbase --include=systemd,dbus,python3,python3-venv,ca-certificates "$suite" "$root" \
         ${mirror:+"$mirror"} > "$folder/debian.log"
@@ -38,7 +39,8 @@ done
 inside() { nsenter --target "$leader" --mount --uts --ipc --net --pid -- "$@"; }
 
 boot() {
-    # shellcheck disable=SC2086 - these folders have no spaces
+    # these folders have no spaces
+    # shellcheck disable=SC2086
     systemd-nspawn --quiet --boot --directory="$root" --machine="retrolux-$$" --register=no --keep-unit \
         --resolv-conf=copy-host --console=pipe $binds > "$folder/boot.log" 2>&1 < /dev/null &
     container=$!

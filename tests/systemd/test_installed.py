@@ -1,4 +1,4 @@
-"""Installed once, then again, upgraded to what is broken, and taken away: by ``sudo sh tests/systemd/booted.sh FOLDER``."""
+"""Installed once, again, upgraded to what is broken, taken away: by ``sudo sh tests/systemd/booted.sh FOLDER``."""
 
 import subprocess
 from pathlib import Path
