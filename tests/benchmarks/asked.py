@@ -45,6 +45,7 @@ ASKED: dict[str, Asked] = {
     "start-measure": Asked(most=0.6),
     "start-serve": Asked(most=1.0),
     "start-idle": Asked(most=80),
+    "log-fits": Asked(most=5.0),
 }
 """By the figure's key: seconds, or MB of 10⁶ bytes; a figure that is not here is shown for itself."""
 
