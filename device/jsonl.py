@@ -1,55 +1,53 @@
 """Append-only JSON Lines: a line is on disk before it is acknowledged, and a torn one never spoils the rest."""
 
-import errno
-import fcntl
 import json
 import logging
-import math
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
+from retrolux.device.disk import locked, refusal, sync_folder, unwritable
 from retrolux.device.errors import InstrumentClosed, LogUnreadable, LogUnwritable
+from retrolux.device.series import Rotation, close_file, closed_files, is_file_of, place_of
+from retrolux.device.tearing import BLOCK, Repair, is_torn, last_line, parse_line, repair
 
-BLOCK = 65536
+__all__ = ["BLOCK", "JsonLines", "Repair", "objects", "read_lines"]
+
+REMEMBERED = 4096  # bytes before a line that are compared with the disk when the line could not be written
 
 _logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Repair:
-    """What opening a file found at its end.
+class _Doubt:
+    """What must be on disk still, although it did not take what was written behind it."""
 
-    Attributes
-    ----------
-    line : int
-        Number of the line, from 1.
-    dropped : bytes
-        The torn line that was cut off; empty where only its newline was missing and was added.
-    """
-
-    line: int
-    dropped: bytes
-
-    def __str__(self) -> str:
-        if self.dropped:
-            return f"line {self.line} was torn by an interruption; its {len(self.dropped)} bytes were cut off."
-        return f"line {self.line} lacked its end by an interruption; it was whole and is kept."
+    end: int
+    before: bytes
 
 
 class JsonLines:
     """A file of JSON objects, one a line, to which lines are only ever appended.
 
-    Threads and processes may share a file: each append is made under a lock, from the end of the last whole line.
+    Threads and processes may share a file: each append is made under a lock, from the end of the last whole line. One
+    of them may close the file and begin a new one (see :mod:`~retrolux.device.series`); the others follow.
 
     Parameters
     ----------
     path : Path
         Made, with its directory entry on disk, where it does not exist.
+    rotation : Rotation, optional
+        When this process begins a new file; never by default.
+
+    Attributes
+    ----------
+    repair : Repair or None
+        What opening found at the file's end.
 
     Raises
     ------
@@ -57,18 +55,23 @@ class JsonLines:
         When the file cannot be opened for writing, or ends in something that is no part of a log; it is left as it is.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rotation: Rotation | None = None) -> None:
         self.path = path
-        self._place = path.absolute()  # the working directory may change
+        self._rotation = rotation or Rotation()
+        self._place = place_of(path).absolute()  # the working directory may change
         self._one_at_a_time = threading.Lock()  # the file's lock holds off other processes, not other threads
-        self._file = _open(path)
+        self._doubt: _Doubt | None = None
         self.repair: Repair | None
         try:
-            with _locked(self._file):
-                self.repair = _repair(self._file)
+            self._file = _open(self._place)
+        except OSError as error:
+            raise unwritable(path, error) from error
+        try:
+            with self._held():
+                self.repair = repair(self._file, opening=True)
         except OSError as error:
             os.close(self._file)
-            raise _unwritable(path, error) from error
+            raise error if isinstance(error, LogUnwritable) else unwritable(path, error) from error
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Write one line; it is on disk (fdatasync) when this returns.
@@ -84,25 +87,129 @@ class JsonLines:
         """
         line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         with self._one_at_a_time:
-            self.check()
+            self._check()
             try:
-                with _locked(self._file):
-                    _repair(self._file)  # of another process that died while it wrote
-                    _append(self._file, line)
+                while not self._added(line, record):
+                    pass
+            except LogUnwritable:
+                raise
             except OSError as error:
-                raise _unwritable(self.path, error) from error
+                raise unwritable(self.path, error) from error
 
     def check(self) -> None:
         """Raise InstrumentClosed where the file is closed, LogUnwritable where no line could be added.
 
-        That is where the file is gone from its place, or its disk is full or read-only; nothing is written to see.
+        That is where the file is gone from its place, its disk is full or read-only, or has failed and does not give
+        back what was written; nothing is written to see.
         """
+        with self._one_at_a_time:
+            self._check()
+            if self._doubt is not None:
+                try:
+                    with self._held():
+                        self._reassure()
+                except OSError as error:
+                    raise error if isinstance(error, LogUnwritable) else unwritable(self.path, error) from error
+
+    def _check(self) -> None:
         if self._file < 0:
             raise InstrumentClosed(f"{self.path} is closed.", "Open it again.")
-        if gone := _gone(self._place, self._file):
-            raise LogUnwritable(f"{self.path} was {gone} while it was in use.", "Start again; a new one is made.")
-        if (reason := _full(self._file)) is not None:
-            raise _unwritable(self.path, OSError(reason, os.strerror(reason)))
+        if (gone := self._gone()) and not self._is_closed_file():
+            raise self._lost(gone)
+        if (reason := refusal(self._file)) is not None:
+            raise unwritable(self.path, reason)
+
+    def _added(self, line: bytes, record: Mapping[str, Any]) -> bool:
+        """Add a line, or begin a new file for it, which another process may then be the first to write to."""
+        with self._held():
+            self._reassure()
+            repair(self._file, opening=False)
+            if self._is_due(line, record) and self._closed_file():
+                return False
+            self._add(line)
+            return True
+
+    def _add(self, line: bytes) -> None:
+        end = os.lseek(self._file, 0, os.SEEK_END)
+        before = os.pread(self._file, min(end, REMEMBERED), max(end - REMEMBERED, 0))
+        if not end:  # whoever made it may have ended before its name was on disk
+            sync_folder(self._place.parent)
+        try:
+            written = 0
+            while written < len(line):
+                written += os.write(self._file, line[written:])
+            os.fdatasync(self._file)
+        except OSError:
+            self._doubt = _Doubt(end, before)
+            os.ftruncate(self._file, end)
+            raise
+
+    def _reassure(self) -> None:
+        """After a failure, do not trust what is in memory: what was acknowledged must come back from the disk.
+
+        Once a sync has failed, the kernel may call pages clean that never reached the disk (PostgreSQL's "fsyncgate").
+        Nothing that was acknowledged was among them, for it was synced before; but the block that the failed line
+        shares with it was written to. So the cut must be synced, and what stands before it read again.
+        """
+        if (doubt := self._doubt) is None:
+            return
+        repair(self._file, opening=True)
+        os.fdatasync(self._file)
+        os.posix_fadvise(self._file, 0, 0, os.POSIX_FADV_DONTNEED)
+        if os.pread(self._file, len(doubt.before), doubt.end - len(doubt.before)) != doubt.before:
+            raise LogUnwritable(
+                f"{self.path} failed, and its disk gives back other bytes than those that were acknowledged before.",
+                "Do not measure on: look at `dmesg`, copy the log to another disk, and replace this one.",
+            )
+        self._doubt = None
+
+    def _is_due(self, line: bytes, record: Mapping[str, Any]) -> bool:
+        size = os.fstat(self._file).st_size
+        last = parse_line(last_line(self._file, size)[0]) if self._rotation.every else None
+        return self._rotation.is_due(size, last, len(line), record)
+
+    def _closed_file(self) -> bool:
+        """Close the file, so that a new one is begun; where it cannot be renamed, it only grows further."""
+        last = parse_line(last_line(self._file, os.fstat(self._file).st_size)[0])
+        try:
+            close_file(self._place, self._file, last)
+        except OSError as error:
+            _logger.warning("%s is not rotated: %s", self.path, error.strerror or error)
+            return False
+        sync_folder(self._place.parent)  # before a new file has the name: one of the two is always there
+        return True
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """Hold the lock of the file that is at the log's place; where another process has closed it, of the next."""
+        while True:
+            with locked(self._file):
+                if (gone := self._gone()) is None:
+                    yield
+                    return
+                if not self._is_closed_file():
+                    raise self._lost(gone)
+                self._reassure()
+            self._follow()
+
+    def _follow(self) -> None:
+        following = _open(self._place)
+        os.close(self._file)
+        self._file = following
+
+    def _gone(self) -> str | None:
+        """Say what became of the open file, None where it is still the one at its place."""
+        if os.fstat(self._file).st_nlink == 0:
+            return "deleted"
+        if is_file_of(self._place, self._file):
+            return None
+        return "replaced" if self._place.exists() else "moved"
+
+    def _is_closed_file(self) -> bool:
+        return any(is_file_of(each, self._file) for each in reversed(closed_files(self._place)))
+
+    def _lost(self, gone: str) -> LogUnwritable:
+        return LogUnwritable(f"{self.path} was {gone} while it was in use.", "Start again; a new one is made.")
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -121,9 +228,9 @@ class JsonLines:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield line numbers, from 1, and objects.
+    """Yield line numbers, from 1, and objects of one file.
 
-    A torn last line, a record's beginning without a newline, is left out, and a warning is logged.
+    A torn last line, what an interruption left of a record, is left out, and a warning is logged.
 
     Raises
     ------
@@ -139,141 +246,29 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 def objects(path: Path, lines: Iterable[bytes], first: int = 1) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield numbers and objects of a file's lines, the first of which has this number; see :func:`read_lines`."""
-    for number, line in enumerate(lines, first):
+    rest = iter(lines)
+    for number, line in enumerate(rest, first):
         record = parse_line(line)
         if record is not None:
             yield number, record
-        elif line.endswith(b"\n") or not _is_torn(line):
+        elif is_torn(line) and next(rest, None) is None:
+            _logger.warning("%s: line %d is torn and was left out.", path, number)
+        else:
             raise LogUnreadable(
                 f"{path}, line {number} is no JSON object of finite numbers.",
                 "Correct or remove that line; the rest is whole.",
             )
-        else:
-            _logger.warning("%s: line %d is torn and was left out.", path, number)
-
-
-def parse_line(line: bytes) -> dict[str, Any] | None:
-    """Return a line's object; None where it is no JSON object of finite numbers."""
-    try:
-        record = json.loads(line, parse_constant=_refuse, parse_float=_finite)
-    except (ValueError, RecursionError):  # also UnicodeDecodeError
-        return None
-    return record if isinstance(record, dict) else None
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(constant)
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    return value if math.isfinite(value) else _refuse(text)  # 1e999 is infinite, and JSON cannot say that again
 
 
 def _open(path: Path) -> int:
+    new = not path.exists()
+    if new and closed_files(path):  # whoever renamed the last of them may have ended before that was on disk
+        sync_folder(path.parent)
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        new = not path.exists()
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         if new:
-            _sync_folder(path.parent)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    return file
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-class _locked:  # noqa: N801 - reads as a verb
-    """Hold the file's advisory lock."""
-
-    def __init__(self, file: int) -> None:
-        self._file = file
-
-    def __enter__(self) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        fcntl.flock(self._file, fcntl.LOCK_UN)
-
-
-def _gone(place: Path, file: int) -> str | None:
-    """Say what became of an open file, None where it is still the one at its place."""
-    here = os.fstat(file)
-    if here.st_nlink == 0:
-        return "deleted"
-    try:
-        return None if os.path.samestat(here, place.stat()) else "replaced"
+            sync_folder(path.parent)
     except OSError:
-        return "moved"
-
-
-def _full(file: int) -> int | None:
-    """Return the errno with which a write must fail, as far as the disk tells; some disks tell nothing (0 blocks)."""
-    disk = os.fstatvfs(file)
-    if disk.f_flag & os.ST_RDONLY:
-        return errno.EROFS
-    return errno.ENOSPC if disk.f_blocks and not disk.f_bfree else None
-
-
-def _append(file: int, line: bytes) -> None:
-    end = os.lseek(file, 0, os.SEEK_END)
-    try:
-        written = 0
-        while written < len(line):
-            written += os.write(file, line[written:])
-        os.fdatasync(file)
-    except OSError:
-        os.ftruncate(file, end)
+        os.close(file)
         raise
-
-
-def _repair(file: int) -> Repair | None:
-    """Cut a torn last line off, or give a whole one its newline."""
-    end = os.lseek(file, 0, os.SEEK_END)
-    tail, start = _last_line(file, end)
-    if not tail:
-        return None
-    if parse_line(tail) is not None:
-        os.pwrite(file, b"\n", end)
-        dropped = b""
-    else:
-        if not _is_torn(tail):
-            raise OSError(errno.EINVAL, "its end is no part of a log")
-        os.ftruncate(file, start)
-        dropped = tail
-    os.fdatasync(file)
-    return Repair(_count_lines(file, start) + 1, dropped)
-
-
-def _is_torn(tail: bytes) -> bool:
-    """Whether this may be what an interruption left of a line: its beginning, or the zeros of a power failure."""
-    return tail.startswith(b"{") or not tail.strip(b"\0")
-
-
-def _last_line(file: int, end: int) -> tuple[bytes, int]:
-    """Return what stands behind the last newline, and where it begins."""
-    tail, start = b"", end
-    while start > 0:
-        step = min(BLOCK, start)
-        block = os.pread(file, step, start - step)
-        cut = block.rfind(b"\n")
-        if cut >= 0:
-            return block[cut + 1 :] + tail, start - step + cut + 1
-        tail, start = block + tail, start - step
-    return tail, 0
-
-
-def _count_lines(file: int, end: int) -> int:
-    return sum(os.pread(file, min(BLOCK, end - at), at).count(b"\n") for at in range(0, end, BLOCK))
-
-
-def _unwritable(path: Path, error: OSError) -> LogUnwritable:
-    return LogUnwritable(
-        f"{path} cannot be written: {error.strerror or error}.", "Free space on the disk, or choose another log."
-    )
+    return file

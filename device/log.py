@@ -5,11 +5,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from retrolux.device.errors import LogUnreadable
-from retrolux.device.jsonl import JsonLines, parse_line, read_lines
+from retrolux.device.jsonl import JsonLines, objects
 from retrolux.device.measurement import Measurement
+from retrolux.device.series import each_file
+from retrolux.device.tearing import parse_line
 
 TAIL = 1 << 17  # bytes of a log's end in which its latest readings are looked for
 
@@ -35,16 +37,20 @@ def read_records(path: Path) -> list[dict[str, Any]]:
 
 
 def each_record(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield a log's records, oldest first, each checked for the record's three keys.
+    """Yield a log's records, oldest first, of all its files, each checked for the record's three keys.
 
     Any subset of channels, unknown keys and older forms are accepted; a torn last line is left out.
 
     Raises
     ------
     LogUnreadable
-        When the file cannot be read, or a line is no record; file and line are named.
+        When a file cannot be read, or a line is no record; file and line are named.
     """
-    yield from (checked(path, number, record) for number, record in read_lines(path))
+    try:
+        for place, file in each_file(path):
+            yield from (checked(place, number, record) for number, record in objects(place, file))
+    except OSError as error:
+        raise LogUnreadable(f"{path} cannot be read: {error.strerror}.", "Name a readable log.") from error
 
 
 def checked(path: Path, number: int, record: dict[str, Any]) -> dict[str, Any]:
@@ -56,13 +62,23 @@ def checked(path: Path, number: int, record: dict[str, Any]) -> dict[str, Any]:
 
 def latest_records(path: Path, n: int) -> list[dict[str, Any]]:
     """Return up to n of a log's last records, oldest first, without reading it all; what is no record is left out."""
-    with contextlib.suppress(OSError), path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - TAIL, 0))
-        lines = file.read().split(b"\n")[1 if size > TAIL else 0 :]
-        found = [record for line in lines if (record := parse_line(line)) and _wrong(record) is None]
-        return found[-n:]
-    return []
+    found: list[dict[str, Any]] = []
+    left = TAIL
+    with contextlib.suppress(OSError), contextlib.closing(each_file(path, newest_first=True)) as files:
+        for _, file in files:
+            end = _end(file, left)
+            found = [record for line in end if (record := parse_line(line)) and _wrong(record) is None] + found
+            left -= file.tell()
+            if len(found) >= n or left <= 0:
+                break
+    return found[-n:] if n > 0 else []
+
+
+def _end(file: BinaryIO, most: int) -> list[bytes]:
+    """Return the lines that begin in a file's last bytes, at most so many."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(size - most, 0))
+    return file.read().split(b"\n")[1 if size > most else 0 :]
 
 
 def _wrong(record: Mapping[str, Any]) -> str | None:

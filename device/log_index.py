@@ -120,15 +120,22 @@ def _holds(file: BinaryIO, found: Index) -> bool:
 def _grown(index: Index, file: BinaryIO) -> Index:
     """Return the index with all blocks that are whole."""
     file.seek(index.end)
-    rest, start, more = b"", index.end, []
+    rest, start = b"", index.end
+    more: list[tuple[int, float, float, int]] = []
     while content := file.read(_READ):
         rest += content
         at = 0
         for end in _ends(rest):
+            if b"\0" in rest[at:end]:  # a line that lost power tore, which will be cut off
+                return _joined(index, more, start + at)
             more.append((start + at, *_times(rest[at:end]), zlib.crc32(rest[at:end])))
             at = end
         rest, start = rest[at:], start + at
-    return Index(np.concatenate([index.blocks, np.array(more, _BLOCK)]), start) if more else index
+    return _joined(index, more, start)
+
+
+def _joined(index: Index, more: list[tuple[int, float, float, int]], end: int) -> Index:
+    return Index(np.concatenate([index.blocks, np.array(more, _BLOCK)]), end) if more else index
 
 
 def _ends(content: bytes) -> list[int]:
@@ -151,16 +158,24 @@ def _place(path: Path) -> Path:
 
 
 def _keep(path: Path, file: BinaryIO, index: Index) -> None:
-    """Put an index beside its log; without a sync, for it can be made again, and in one step, or not at all."""
+    """Put an index beside its log."""
     status = os.fstat(file.fileno())
     log = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
     head = np.array([(*log, index.end, len(index.blocks), zlib.crc32(index.blocks.tobytes()))], _HEAD)
+    put_beside(_place(path), _MAGIC + head.tobytes() + index.blocks.tobytes(), status.st_mode)
+
+
+def put_beside(place: Path, content: bytes, mode: int) -> None:
+    """Write what a log's answers come sooner by, in one step or not at all; no reading waits or fails for it.
+
+    Without a sync, for it can be made again. By the log's own mode, whoever may read that may read this.
+    """
     with contextlib.suppress(OSError):
-        handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, draft = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
         try:
             with os.fdopen(handle, "wb") as new:
-                new.write(_MAGIC + head.tobytes() + index.blocks.tobytes())
-            Path(draft).chmod(stat.S_IMODE(status.st_mode))  # whoever reads the log may read this
-            Path(draft).replace(_place(path))
+                new.write(content)
+            Path(draft).chmod(stat.S_IMODE(mode))
+            Path(draft).replace(place)
         except OSError:
             Path(draft).unlink()

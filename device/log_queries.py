@@ -3,6 +3,8 @@
 import contextlib
 import re
 from collections.abc import Callable, Iterator
+from contextlib import closing
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -11,11 +13,14 @@ import numpy as np
 
 from retrolux.device.errors import LogUnreadable
 from retrolux.device.jsonl import objects
-from retrolux.device.log import checked, each_record
+from retrolux.device.log import checked
 from retrolux.device.log_index import STRIDE, Index, Stale, block, index_of
+from retrolux.device.series import each_file, exists
+from retrolux.device.summaries import Summaries, Summary
 
 Found = TypeVar("Found")
 Record = dict[str, Any]
+Span = tuple[float, float]
 
 _READ = 1 << 22  # bytes at a time
 _DEVICE = re.compile(rb'"device"\s*:\s*("(?:[^"\\]|\\.)*")')
@@ -23,7 +28,13 @@ _DEVICE = re.compile(rb'"device"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 def count(path: Path) -> int:
     """Return the number of a log's readings; 0 of none. Raises LogUnreadable."""
-    return _asked(path, lambda file, index: index.lines + len(_tail(path, file, index)), 0)
+    if not exists(path):
+        return 0
+
+    def lines(place: Path, file: BinaryIO) -> int:
+        return _asked(place, file, lambda file, index: index.lines + len(_tail(place, file, index)))
+
+    return sum(_each(path, lines, lambda summary: summary.lines))
 
 
 def newest(path: Path, n: int, *, since: float | None = None, until: float | None = None) -> list[Record]:
@@ -42,54 +53,105 @@ def newest(path: Path, n: int, *, since: float | None = None, until: float | Non
     LogUnreadable
         When the log cannot be read, or a line is no record of those that are looked at.
     """
-    low, high = -np.inf if since is None else since, np.inf if until is None else until
-    every = since is None and until is None
-
-    def wanted(record: Record) -> bool:
-        return every or ("time" in record and low <= record["time"] < high)
-
-    def find(file: BinaryIO, index: Index) -> list[Record]:
-        found = [record for record in _tail(path, file, index) if wanted(record)]
-        told = (index.blocks["last"] >= low) & (index.blocks["first"] < high)
-        for i in np.flatnonzero(told | every)[::-1].tolist():
+    if not exists(path):
+        return []
+    span = None if since is None and until is None else (_or(since, -np.inf), _or(until, np.inf))
+    found: list[Record] = []
+    with _readable(path), Summaries(path) as summaries, closing(each_file(path, newest_first=True)) as files:
+        for place, file in files:
             if len(found) >= n:
                 break
-            found = [record for record in _records(path, file, index, i) if wanted(record)] + found
-        return found[-n:] if n > 0 else []
+            if span is None or place == path or _summary(summaries, place, file).overlaps(*span):
+                found = _asked(place, file, partial(_newest, place, n - len(found), span)) + found
+    return found
 
-    return _asked(path, find, [])
+
+def _or(value: float | None, other: float) -> float:
+    return other if value is None else value
 
 
 def mentioning(path: Path, word: str) -> Iterator[Record]:
     """Yield the records in whose lines a word of letters, digits and hyphens stands, anywhere. Raises LogUnreadable."""
-    needle, number = word.encode(), 0
-    for lines in _lines(path):
-        if needle in lines:
-            for i, line in enumerate(BytesIO(lines), number + 1):
-                if needle in line:
-                    yield from _parsed(path, line, i - 1)
-        number += lines.count(b"\n")
+    needle = word.encode()
+    with _readable(path):
+        for place, file in each_file(path):
+            number = 0
+            for lines in _lines(file):
+                if needle in lines:
+                    for i, line in enumerate(BytesIO(lines), number + 1):
+                        if needle in line:
+                            yield from _parsed(place, line, i - 1)
+                number += lines.count(b"\n")
 
 
 def devices(path: Path) -> set[str]:
     """Return the names of the instruments that a log's readings are of, as far as these say. Raises LogUnreadable."""
-    found = {text for lines in _lines(path) for text in set(_DEVICE.findall(lines))}
+    return set().union(*_each(path, _devices, lambda summary: set(summary.devices)))
+
+
+def _each(
+    path: Path, current: Callable[[Path, BinaryIO], Found], closed: Callable[[Summary], Found]
+) -> Iterator[Found]:
+    """Yield what is found in the file that is written to, and what the summaries of closed ones tell of it."""
+    with _readable(path), Summaries(path) as summaries:
+        for place, file in each_file(path):
+            yield current(place, file) if place == path else closed(_summary(summaries, place, file))
+
+
+@contextlib.contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Raise LogUnreadable where a log's files cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise LogUnreadable(f"{path} cannot be read: {error.strerror}.", "Name a readable log.") from error
+    except Stale as error:
+        raise LogUnreadable(f"{path} cannot be read: it changes meanwhile.", "Ask again.") from error
+
+
+def _asked(place: Path, file: BinaryIO, question: Callable[[BinaryIO, Index], Found]) -> Found:
+    """Return the answer to a question of one file; asked anew where it proves to be another than its index says."""
+    with contextlib.suppress(Stale):
+        return question(file, index_of(place, file))
+    return question(file, index_of(place, file, anew=True))
+
+
+def _summary(summaries: Summaries, place: Path, file: BinaryIO) -> Summary:
+    return summaries.of(place, lambda: _asked(place, file, partial(_summarised, place)))
+
+
+def _summarised(place: Path, file: BinaryIO, index: Index) -> Summary:
+    tail = _tail(place, file, index)
+    times = [record["time"] for record in tail if "time" in record]
+    first = min([*index.blocks["first"].tolist(), *times], default=np.inf)
+    last = max([*index.blocks["last"].tolist(), *times], default=-np.inf)
+    return Summary(index.lines + len(tail), first, last, sorted(_devices(place, file)))
+
+
+def _devices(place: Path, file: BinaryIO) -> set[str]:
+    file.seek(0)
+    found = {text for lines in _lines(file) for text in set(_DEVICE.findall(lines))}
     if len(found) > 1 or any(b"\\" in text for text in found):  # perhaps one is no record's own: look closely
-        return {str(record["device"]) for record in each_record(path) if "device" in record}
+        file.seek(0)
+        records = (checked(place, number, record) for number, record in objects(place, file))
+        return {str(record["device"]) for record in records if "device" in record}
     return {text[1:-1].decode() for text in found}
 
 
-def _asked(path: Path, question: Callable[[BinaryIO, Index], Found], nothing: Found) -> Found:
-    """Return the answer to a question; asked anew where the log proves to be another than its index says."""
-    try:
-        with path.open("rb") as file:
-            with contextlib.suppress(Stale):
-                return question(file, index_of(path, file))
-            return question(file, index_of(path, file, anew=True))
-    except FileNotFoundError:
-        return nothing
-    except (OSError, Stale) as error:
-        raise LogUnreadable(f"{path} cannot be read, or changes while it is.", "Name a readable log.") from error
+def _newest(place: Path, n: int, span: Span | None, file: BinaryIO, index: Index) -> list[Record]:
+    """Return up to n of a file's newest records, within a span of time if there is one."""
+    low, high = span or (-np.inf, np.inf)
+
+    def wanted(record: Record) -> bool:
+        return span is None or ("time" in record and low <= record["time"] < high)
+
+    found = [record for record in _tail(place, file, index) if wanted(record)]
+    told = (index.blocks["last"] >= low) & (index.blocks["first"] < high)
+    for i in np.flatnonzero(told | (span is None))[::-1].tolist():
+        if len(found) >= n:
+            break
+        found = [record for record in _records(place, file, index, i) if wanted(record)] + found
+    return found[-n:] if n > 0 else []
 
 
 def _records(path: Path, file: BinaryIO, index: Index, i: int) -> list[Record]:
@@ -106,11 +168,7 @@ def _parsed(path: Path, content: bytes, before: int) -> list[Record]:
     return [checked(path, number, record) for number, record in objects(path, BytesIO(content), before + 1)]
 
 
-def _lines(path: Path) -> Iterator[bytes]:
-    """Yield a log's bytes in whole lines, many at a time. Raises LogUnreadable."""
-    try:
-        with path.open("rb") as file:
-            while content := file.read(_READ):
-                yield content + file.readline()
-    except OSError as error:
-        raise LogUnreadable(f"{path} cannot be read: {error.strerror}.", "Name a readable log.") from error
+def _lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a file's bytes in whole lines, many at a time."""
+    while content := file.read(_READ):
+        yield content + file.readline()

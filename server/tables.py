@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from retrolux.device.errors import LogUnreadable
-from retrolux.device.jsonl import parse_line, read_lines
+from retrolux.device.jsonl import read_lines
+from retrolux.device.tearing import parse_line
 from retrolux.models.dataset import Dataset
 from retrolux.models.scale import Scale
 from retrolux.models.targets import LARGEST

@@ -1,0 +1,171 @@
+"""Power fails at any moment: the log opens, and every record that was acknowledged is in it.
+
+Short here; ``pytest -m slow tests/device/test_power.py`` tries every cut of 50 records and 10,000 random disks.
+"""
+
+import contextlib
+import errno
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from retrolux.device.errors import LogUnwritable
+from retrolux.device.jsonl import JsonLines
+from retrolux.device.log import read_records
+from retrolux.device.log_queries import count, newest
+from retrolux.device.series import Rotation, closed_files
+from tests.device.disks import Disk, Killed, Killer, Recording, unsynced, watched
+
+RECORDS = 100
+ROTATION = Rotation(3000)
+
+
+def record(serial: int, rng: random.Random) -> dict[str, Any]:
+    filler = "".join(rng.choices("aé☼ 0", k=rng.choice([10, 40, 120, 450])))
+    return {"in": [0.5], "out": {"nir": serial}, "time": 1e9 + serial, "note": filler}
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Any, ...]]:
+    """What was done to the files of a log: appended, refused for want of space, killed half-way, repaired, rotated."""
+    folder, rng = tmp_path_factory.mktemp("recorded"), random.Random(1)
+    recording = Recording(folder)
+    path = folder / "rgb.jsonl"
+
+    def see(name: str, real: Any, given: tuple[Any, ...]) -> Any:
+        return recording(name, real, given)
+
+    with watched(see):
+        log, left = JsonLines(path, ROTATION), iter(range(RECORDS))
+        for serial in left:
+            log.append(record(serial, rng))
+            recording.acknowledge(serial)
+            if serial % 5 == 4 and (other := next(left, None)):
+                refused(log, record(other, rng))
+            elif serial % 5 == 2:
+                log = killed(log, path, left, recording, rng)
+        log.close()
+    assert len(closed_files(path)) >= 5
+    return recording.calls
+
+
+def refused(log: JsonLines, what: dict[str, Any]) -> None:
+    """The disk takes half of a line and no more."""
+    seen: list[str] = []
+
+    def see(name: str, real: Any, given: tuple[Any, ...]) -> Any:
+        if name == "write" and seen:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        if name == "write":
+            seen.append(name)
+            return real(given[0], given[1][: len(given[1]) // 2])
+        return real(*given)
+
+    with watched(see), pytest.raises(LogUnwritable, match="No space left"):
+        log.append(what)
+
+
+def killed(log: JsonLines, path: Path, left: Iterator[int], recording: Recording, rng: random.Random) -> JsonLines:
+    """Measure on until the process is killed at some call, and open the log again."""
+    with watched(Killer(rng.randrange(12), rng.random())), contextlib.suppress(Killed):
+        for serial in left:
+            log.append(record(serial, rng))
+            recording.acknowledge(serial)
+    os.close(log._file)
+    return JsonLines(path, ROTATION)
+
+
+def check(folder: Path, files: dict[str, bytes], acknowledged: list[int], tried: range) -> None:
+    """A disk with these files: it can be read as it is, opened, and written to."""
+    path = folder / "rgb.jsonl"
+    for old in folder.iterdir():
+        old.unlink()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    found = serials(path)
+    assert count(path) == len(found)
+    assert [r["out"]["nir"] for r in newest(path, 3)] == found[-3:]
+    assert set(acknowledged) <= set(found)
+    with JsonLines(path, ROTATION) as log:
+        repaired = serials(path)
+        assert set(repaired) - set(found) <= {max(tried)}  # a line that only lacked its end
+        assert set(found) <= set(repaired)
+        log.append({"in": [0.5], "out": {"nir": RECORDS}, "time": 2e9})
+    after = serials(path)
+    assert after == [*repaired, RECORDS]
+    assert repaired == sorted(set(repaired) & set(tried))
+
+
+def serials(path: Path) -> list[int]:
+    if not (path.exists() or closed_files(path)):
+        return []
+    return [r["out"]["nir"] for r in read_records(path)]
+
+
+def in_order(calls: list[tuple[Any, ...]], last: int) -> Iterator[tuple[dict[str, bytes], list[int]]]:
+    """Yield the disks of a power failure at every byte of the last records, everything before it being on disk."""
+    serials = [i for i, call in enumerate(calls) if call[0] == "acknowledge"]
+    disk = Disk()
+    for i, call in enumerate(calls):
+        if i > serials[-last - 1] and call[0] == "write":
+            _, number, at, data = call
+            for cut in range(len(data)):
+                disk.do(("write", number, at, data[:cut]))
+                yield disk.now(), disk.acknowledged
+                disk.contents[number].since.pop()
+        disk.do(call)
+        if i > serials[-last - 1]:
+            yield disk.now(), disk.acknowledged
+
+
+def cut_everywhere(calls: list[tuple[Any, ...]], folder: Path, last: int) -> int:
+    tried = 0
+    with unsynced():
+        for files, acknowledged in in_order(calls, last):
+            check(folder, files, acknowledged, range(RECORDS))
+            tried += 1
+    return tried
+
+
+def fail_at_random(calls: list[tuple[Any, ...]], folder: Path, each: int, seed: int) -> int:
+    """Try so many disks at each moment at which something was not synced; return how many lacked some of it."""
+    rng, disk, worse = random.Random(seed), Disk(), 0
+    with unsynced():
+        for call in calls:
+            disk.do(call)
+            for _ in range(each if disk.pending else 0):
+                files = disk.drawn(rng)
+                worse += files != disk.now()
+                check(folder, files, disk.acknowledged, range(RECORDS))
+    return worse
+
+
+def test_every_cut_of_the_last_records(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    assert cut_everywhere(calls, tmp_path, 1) > 50
+
+
+def test_what_was_not_synced_may_be_lost_or_come_in_any_order(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
+    assert fail_at_random(calls, tmp_path, 4, 1) > 200
+
+
+@pytest.mark.slow
+def test_every_cut_of_fifty_records(
+    calls: list[tuple[Any, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = cut_everywhere(calls, tmp_path, 50)
+    with capsys.disabled():
+        print(f"\n{tried} cuts: every log opens with all that was acknowledged")
+
+
+@pytest.mark.slow
+def test_ten_thousand_random_disks(
+    calls: list[tuple[Any, ...]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worse = fail_at_random(calls, tmp_path, 100, 2)
+    with capsys.disabled():
+        print(f"\n{worse} disks that lack something not synced: every log opens with all that was acknowledged")
+    assert worse > 10_000
