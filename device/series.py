@@ -56,7 +56,9 @@ class Rotation:
 
 def _when(record: Mapping[str, Any]) -> float | None:
     when = record.get("time")
-    return float(when) if isinstance(when, int | float) and 0 <= when < 1e11 else None
+    if isinstance(when, bool) or not isinstance(when, int | float):
+        return None
+    return float(when) if 0 <= when < 1e11 else None
 
 
 def _told(form: str, when: float) -> str:
