@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from retrolux.device.designs import design
+from retrolux.device.disk import make_folder
 from retrolux.device.errors import InstrumentBusy, LogUnreadable
 from retrolux.device.log import read_records
 from retrolux.device.log_queries import mentioning
 from retrolux.device.measurement import REFERENCE, Exposure
 from retrolux.device.recording import Recorder
+from retrolux.device.series import exists
 from retrolux.models.design import Choice
 from retrolux.server.active import ACTIVE, Chosen, explained
 from retrolux.server.journal import Journal
@@ -108,7 +110,7 @@ def find_run(plan: Plan, journal: Journal) -> str | None:
 
 def done_readings(log: Path, run: str) -> dict[int, dict[str, Any]]:
     """Return the run's readings that the log already holds, by the numbers of their settings."""
-    if not log.is_file():
+    if not exists(log):
         return {}
     return {int(r["i"]): r for r in mentioning(log, run) if r.get("run") == run and "i" in r}
 
@@ -136,6 +138,8 @@ def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report, te
     with _one_collection(Path(plan.log), journal):
         earlier = find_run(plan, journal)
         run = earlier or journal.started("collect", asdict(plan))
+        if earlier:
+            journal.resumed(run, "collect")
         done = done_readings(Path(plan.log), run) if earlier else {}
         if schedule is None:
             _choose_rest(plan, done, recorder, run, report, tell)
@@ -149,7 +153,7 @@ def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report, te
 def _one_collection(log: Path, journal: Journal) -> Iterator[None]:
     """Hold this log's lock, which ends with the process: a run that goes on elsewhere is not an interrupted one."""
     folder = journal.path.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     name = hashlib.sha256(str(log).encode()).hexdigest()[:16]
     with (folder / f"collect-{name}.lock").open("w") as lock:
         try:

@@ -136,6 +136,20 @@ class NoEngine(ServerError, ConnectionError):
     status = 503
 
 
+class ModelUnwritable(ServerError, OSError):
+    """Raised when a model could not be brought to disk; the one that was there before is as it was."""
+
+    type = "/problems/model-unwritable"
+    status = 507
+
+
+class Interrupted(ServerError, InterruptedError):
+    """Told of a job whose server ended while it was under way."""
+
+    type = "/problems/interrupted"
+    status = 503
+
+
 class PortInUse(ServerError, OSError):
     """Raised when the server's address cannot be bound."""
 

@@ -5,14 +5,14 @@ import math
 import re
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, Literal, TypeVar
 
 from flask import Flask, Response, json, request
 from pydantic import BaseModel
 
-from retrolux.device import log_queries
+from retrolux.device import log_queries, series
 from retrolux.device.automatic import AUTO, Automatic
 from retrolux.device.measurement import INPUTS, Exposure
 from retrolux.models import registry
@@ -25,6 +25,7 @@ from retrolux.server.playback import play_back
 from retrolux.server.readings import load_own
 from retrolux.server.receiving import LARGEST_MODEL, Receiver
 from retrolux.server.refits import Refits
+from retrolux.server.resuming import wanted_of
 from retrolux.server.shooting import Aim, shoot
 from retrolux.server.station import Station
 from retrolux.server.store import ModelStore
@@ -187,14 +188,14 @@ class Front:
         asked = _body(schemas.FitRequest)
         self._refuse_bad_log()
         params = {"models": asked.models, "seed": asked.seed, "log": str(self.laboratory.log_path)}
-        wanted = {"models": asked.models, "seed": asked.seed, "preset": asked.forest.preset if asked.forest else None}
-        job = self.jobs.submit("fit", params, lambda report: self.mind.fit(wanted, report))
+        params |= {"forest": asked.forest.preset if asked.forest else None}
+        job = self.jobs.submit("fit", params, partial(self.mind.fit, wanted_of(params)))
         return _answer(job.to_json(), 202, {"Location": f"/v1/jobs/{job.id}"})
 
     def _refuse_bad_log(self) -> None:
         lab = self.laboratory
         refuse_table(lab.log_path)
-        if not lab.log_path.is_file() or lab.log_path.stat().st_size <= LARGEST_LOG:
+        if series.size(lab.log_path) <= LARGEST_LOG:
             load_own(lab.log_path, lab.config.device, gain_ratios=lab.gain_ratios)
 
     def job(self, id: str) -> Response:  # noqa: A002 - the name in the address
@@ -245,7 +246,7 @@ class Front:
         path = lab.log_path
         state: dict[str, Any] = {"version": version("retrolux"), "device": lab.config.device}
         state |= {"instrument": lab.instrument.status()}
-        state |= {"log": {"path": str(path), "bytes": path.stat().st_size if path.is_file() else 0}}
+        state |= {"log": {"path": str(path), "bytes": series.size(path)}}
         state |= {"models": list(self.store.methods()), "jobs": self.jobs.active()}
         return _answer(state | {"uptime": time.monotonic() - lab.began})
 

@@ -116,8 +116,15 @@ class Jobs:
         self._closing = False
 
     def submit(self, kind: str, params: dict[str, Any], work: Work) -> JobState:
-        """Queue work and return its state at once."""
-        job = self._journal.started(kind, params)
+        """Queue work and return its state at once. Raises LogUnwritable."""
+        return self._queued(self._journal.started(kind, params, queued=True), kind, work)
+
+    def resume(self, job: str, kind: str, work: Work) -> JobState:
+        """Queue the work of a job that an earlier process was interrupted in, by its name. Raises LogUnwritable."""
+        self._journal.resumed(job, kind)
+        return self._queued(job, kind, work)
+
+    def _queued(self, job: str, kind: str, work: Work) -> JobState:
         state = JobState(job, kind, time.time())
         self._states[job] = state
         self._line(kind).put((state, work))

@@ -4,11 +4,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from retrolux.device.errors import DeviceError
 from retrolux.server.jobs import Jobs, JobState
 from retrolux.server.minds import Mind
+from retrolux.server.resuming import wanted_of
 
 EVERY = 3600.0
 """Seconds from one such fit of a method to the next at least, whatever the model says."""
@@ -52,6 +54,5 @@ class Refits:
         return job.state in {"queued", "running"} or self._clock() - when < EVERY
 
     def _submit(self, method: str, reason: str) -> JobState:
-        wanted = {"models": [method], "again": True}
         params = {"models": [method], "log": str(self._log_path), "reason": reason}
-        return self._jobs.submit("fit", params, lambda report: self._mind.fit(wanted, report))
+        return self._jobs.submit("fit", params, partial(self._mind.fit, wanted_of(params)))

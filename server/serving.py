@@ -10,13 +10,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from retrolux.device.errors import SensorMissing, SensorReset, SensorTimeout
+from retrolux.device.disk import PASSING
+from retrolux.device.errors import LogUnwritable, SensorMissing, SensorReset, SensorTimeout
+from retrolux.device.factory import open_instrument
 from retrolux.server.errors import PortInUse
 from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs
 from retrolux.server.manager import Manager
 from retrolux.server.minds import Beside
 from retrolux.server.receiving import LARGEST_MODEL
+from retrolux.server.resuming import take_up
 from retrolux.server.signals import handled
 from retrolux.server.station import Station
 from retrolux.server.watched import Watched
@@ -48,7 +51,8 @@ def serve(laboratory: Station, host: str, port: int, ready: Callable[[str], None
     PortInUse
         When the address cannot be bound.
     DeviceError
-        When the instrument cannot be opened; nothing is served then. Under a service manager a sensor that does not
+        When the instrument cannot be opened; nothing is served then. Where only its log cannot be written, questions
+        are answered, and a reading is asked for in vain until it can. Under a service manager a sensor that does not
         answer is waited for, and all that needs none is served meanwhile.
     """
     stopping = threading.Event()
@@ -61,6 +65,7 @@ def serve(laboratory: Station, host: str, port: int, ready: Callable[[str], None
         ending.callback(laboratory.close)  # called before the line above: no fit delays the dark
         ending.callback(jobs.stop)
         _check(laboratory, waits=watched.present)
+        take_up(jobs, mind, laboratory.journal, laboratory.log_path)
         mind.moved = watched.moved
         server = _waitress(watched.around(create_app(laboratory, jobs, mind)), listener)
 
@@ -81,6 +86,11 @@ def _check(laboratory: Station, *, waits: bool) -> None:
         if not waits:
             raise
         _logger.warning("Served without an instrument until it answers: %s", error)
+    except LogUnwritable as error:
+        if error.errno not in PASSING:
+            raise
+        _logger.warning("no reading can be made yet: %s", error)
+        open_instrument(laboratory.config.device, laboratory.settings).close()  # dark, whatever it was before
 
 
 def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types

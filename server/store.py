@@ -1,5 +1,6 @@
 """Where fitted models are kept: one folder a method, beside the instrument's log."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -9,10 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retrolux.device.disk import remedy
 from retrolux.models import registry
 from retrolux.models.errors import ModelUnreadable
 from retrolux.models.storage import read_manifest, write
-from retrolux.server.errors import BadArgument, ModelChanged, NoModel
+from retrolux.server.errors import BadArgument, ModelChanged, ModelUnwritable, NoModel
 
 if TYPE_CHECKING:  # to list what is saved, no method is loaded
     from retrolux.models.dataset import Dataset
@@ -38,7 +40,12 @@ class ModelStore:
         self._lock = threading.Lock()
 
     def save(self, model: "Model", device: str) -> None:
-        """Keep a model in place of the method's earlier one, with the name of the instrument it describes."""
+        """Keep a model in place of the method's earlier one, with the name of the instrument it describes.
+
+        Raises
+        ------
+        ModelUnwritable
+        """
         with self._alone():
             self._write(model, device)
 
@@ -56,15 +63,41 @@ class ModelStore:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let nobody else, of other processes neither, replace a model meanwhile: each removes earlier files."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._lock:
+        """Let nobody else, of other processes neither, replace a model meanwhile: each removes earlier files.
+
+        Raises
+        ------
+        ModelUnwritable
+        """
+        with self._lock, self._told():
+            self.folder.mkdir(parents=True, exist_ok=True)
             folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX)  # let go when it is closed, also by the end of the process
                 yield
+            except OSError:
+                self._clear()
+                raise
             finally:
                 os.close(folder)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Raise ModelUnwritable for what the disk refuses."""
+        try:
+            yield
+        except ModelUnwritable:
+            raise
+        except OSError as error:
+            raise ModelUnwritable(
+                f"{self.folder} cannot be written: {error.strerror or error}.", remedy(error, "folder of models")
+            ) from error
+
+    def _clear(self) -> None:
+        """Remove what was begun and is no model's, so that a full disk is no fuller than before."""
+        for draft in (*self.folder.glob("*/.*"), *self.folder.glob("*.origin.new")):
+            with contextlib.suppress(OSError):
+                draft.unlink()
 
     def _write(self, model: "Model", device: str) -> None:
         model.save(self.folder / model.method)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from retrolux.device.measurement import INPUTS
+from retrolux.device.measurement import INPUTS, Exposure
 from retrolux.models.design import Choice
 from retrolux.server.cli import options
 from retrolux.server.cli.printing import print_json, progress_bar, say
@@ -14,6 +14,7 @@ from retrolux.server.collect import Collected, Plan, find_run, replayed
 from retrolux.server.collect import collect as run_collection
 from retrolux.server.config import Config
 from retrolux.server.errors import BadArgument
+from retrolux.server.journal import Journal
 from retrolux.server.readings import refuse_mixing
 from retrolux.server.station import Station
 
@@ -37,6 +38,7 @@ from retrolux.server.station import Station
 @click.option(
     "--ambient-from", type=click.Path(path_type=Path), metavar="LOG", help="sim: the ambient light of this log."
 )
+@click.option("--resume", is_flag=True, help="Go on with the latest collection that was interrupted, as it was begun.")
 @options.log_file
 @click.option(
     "--seed",
@@ -54,6 +56,7 @@ def collect(
     design: str,
     settings: Path | None,
     ambient_from: Path | None,
+    resume: bool,
     log_path: Path | None,
     seed: int,
     device: str | None,
@@ -61,12 +64,19 @@ def collect(
     as_json: bool,
 ) -> None:
     """Measure a design of N settings. Interrupted and run again, it goes on where it stopped."""
-    config = replaying(options.configured(config_path, device, instrument=True), settings, ambient_from, seed)
+    config = options.configured(config_path, device, instrument=not resume)
+    left = _left(config, device, log_path) if resume else None
+    if left is not None:
+        log_path, seed = Path(left.log), left.seed
+        settings, ambient_from = (None if name is None else Path(name) for name in (left.settings, left.ambient))
+        config = config.model_copy(update={"device": left.device})
+    config = replaying(config, settings, ambient_from, seed)
     with Station(config, log_path) as lab:
         exposure, log = lab.settings.exposure, str(lab.log_path.resolve())
         replay, ambient = (None if path is None else str(path.resolve()) for path in (settings, ambient_from))
         settings_of_sensor = exposure.gain, exposure.atime, exposure.astep
-        plan = Plan(design, n, seed, config.device, log, *settings_of_sensor, replay, ambient)
+        plan = left or Plan(design, n, seed, config.device, log, *settings_of_sensor, replay, ambient)
+        _refuse_other_exposure(plan, exposure)
         done = _collect(plan, lab)
     result = {"log": str(lab.log_path), "readings": done.readings, "resumed": done.resumed, "run": done.run}
     if as_json:
@@ -74,6 +84,41 @@ def collect(
     else:
         before = f", {done.resumed} of them from before" if done.resumed else ""
         click.echo(f"{done.readings} readings in {lab.log_path}{before}")
+
+
+def _left(config: Config, device: str | None, log: Path | None) -> Plan:
+    """Return the latest plan that was interrupted, of this device and into this log where they are named.
+
+    Raises
+    ------
+    BadArgument
+        When there is none, or what is the plan's own is asked for beside.
+    """
+    given = [name for name in ("n", "design", "settings", "ambient_from", "seed") if _is_given(name)]
+    if given:
+        raise BadArgument(f"--resume goes on as it was begun; {given[0]} cannot be changed.", "Give --resume alone.")
+    plans = [Plan(**event["params"]) for event in Journal(config.state / "journal.jsonl").interrupted("collect")]
+    named = None if log is None else str(log.resolve())
+    found = [plan for plan in plans if named in {None, plan.log} and device in {None, plan.device}]
+    if not found:
+        raise BadArgument("No collection was interrupted.", "Begin one: retrolux collect -n 100.")
+    say(f"device: {found[-1].device}")
+    return found[-1]
+
+
+def _is_given(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE
+
+
+def _refuse_other_exposure(plan: Plan, exposure: Exposure) -> None:
+    """Raise BadArgument where a run would go on at another exposure than it was begun with."""
+    began = Exposure(plan.gain, plan.atime, plan.astep)
+    if began != exposure:
+        raise BadArgument(
+            f"It was begun at gain {began.gain:g}, atime {began.atime}, astep {began.astep}.",
+            "Set them in [sensor] to go on with it, or begin another.",
+        )
 
 
 def _collect(plan: Plan, lab: Station) -> Collected:
