@@ -61,6 +61,7 @@ class JsonLines:
         self._place = place_of(path).absolute()  # the working directory may change
         self._one_at_a_time = threading.Lock()  # the file's lock holds off other processes, not other threads
         self._doubt: _Doubt | None = None
+        self._synced = 0  # bytes that are known to be on disk
         self.repair: Repair | None
         try:
             self._file = _open(self._place)
@@ -69,6 +70,7 @@ class JsonLines:
         try:
             with self._held():
                 self.repair = repair(self._file, opening=True)
+                self._sync()
         except OSError as error:
             os.close(self._file)
             raise error if isinstance(error, LogUnwritable) else unwritable(path, error) from error
@@ -124,6 +126,7 @@ class JsonLines:
         with self._held():
             self._reassure()
             repair(self._file, opening=False)
+            self._sync()
             if self._is_due(line, record) and self._closed_file():
                 return False
             self._add(line)
@@ -139,10 +142,20 @@ class JsonLines:
             while written < len(line):
                 written += os.write(self._file, line[written:])
             os.fdatasync(self._file)
+            self._synced = end + len(line)
         except OSError:
             self._doubt = _Doubt(end, before)
             os.ftruncate(self._file, end)
             raise
+
+    def _sync(self) -> None:
+        """Bring to disk what another process has added, which may have been killed before it did.
+
+        So there is never more than one line that power may tear, and it is the last.
+        """
+        if (end := os.lseek(self._file, 0, os.SEEK_END)) != self._synced:
+            os.fdatasync(self._file)
+            self._synced = end
 
     def _reassure(self) -> None:
         """After a failure, do not trust what is in memory: what was acknowledged must come back from the disk.
@@ -195,7 +208,7 @@ class JsonLines:
     def _follow(self) -> None:
         following = _open(self._place)
         os.close(self._file)
-        self._file = following
+        self._file, self._synced = following, 0
 
     def _gone(self) -> str | None:
         """Say what became of the open file, None where it is still the one at its place."""

@@ -22,13 +22,13 @@ from retrolux.device.series import Rotation, closed_files
 from tests.device.disks import Disk, Killed, Killer, Recording, unsynced, watched
 
 RECORDS = 100
-ROTATION = Rotation(3000)
+ROTATION = Rotation(6000)
 
 
 @cache
 def record(serial: int) -> dict[str, Any]:
     rng = random.Random(serial)
-    filler = "".join(rng.choices("aé☼ 0", k=rng.choice([10, 40, 120, 450])))
+    filler = "".join(rng.choices("aé☼ 0", k=rng.choice([10, 40, 400, 700])))
     return {"in": [0.5], "out": {"nir": serial}, "time": 1e9 + serial, "note": filler}
 
 
@@ -74,7 +74,7 @@ def refused(log: JsonLines, what: dict[str, Any]) -> None:
 
 def killed(log: JsonLines, path: Path, left: Iterator[int], recording: Recording, rng: random.Random) -> JsonLines:
     """Measure on until the process is killed at some call, and open the log again."""
-    with watched(Killer(rng.randrange(12), rng.random())), contextlib.suppress(Killed):
+    with watched(Killer(rng.choice([0, 0, 0, 1, 3, 4, 5, 6, 9, 12]), rng.random())), contextlib.suppress(Killed):
         for serial in left:
             log.append(record(serial))
             recording.acknowledge(serial)
@@ -109,14 +109,14 @@ def serials(path: Path) -> list[int]:
     return [r["out"]["nir"] for r in read_records(path)]
 
 
-def in_order(calls: list[tuple[Any, ...]], last: int) -> Iterator[tuple[dict[str, bytes], list[int]]]:
-    """Yield the disks of a power failure at every byte of the last records, everything before it being on disk."""
+def in_order(calls: list[tuple[Any, ...]], last: int, step: int) -> Iterator[tuple[dict[str, bytes], list[int]]]:
+    """Yield the disks of a power failure within the last records, after each ``step`` bytes: all before is on disk."""
     serials = [i for i, call in enumerate(calls) if call[0] == "acknowledge"]
     disk = Disk()
     for i, call in enumerate(calls):
         if i > serials[-last - 1] and call[0] == "write":
             _, number, at, data = call
-            for cut in range(len(data)):
+            for cut in range(0, len(data), step):
                 disk.do(("write", number, at, data[:cut]))
                 yield disk.now(), disk.acknowledged
                 disk.contents[number].since.pop()
@@ -125,10 +125,15 @@ def in_order(calls: list[tuple[Any, ...]], last: int) -> Iterator[tuple[dict[str
             yield disk.now(), disk.acknowledged
 
 
-def cut_everywhere(calls: list[tuple[Any, ...]], folder: Path, last: int) -> int:
+def begun(calls: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Return the calls up to the thirtieth record."""
+    return calls[: [i for i, call in enumerate(calls) if call[0] == "acknowledge"][30] + 1]
+
+
+def cut_everywhere(calls: list[tuple[Any, ...]], folder: Path, last: int, step: int = 1) -> int:
     tried = 0
     with unsynced():
-        for files, acknowledged in in_order(calls, last):
+        for files, acknowledged in in_order(calls, last, step):
             check(folder, files, acknowledged, range(RECORDS))
             tried += 1
     return tried
@@ -148,11 +153,11 @@ def fail_at_random(calls: list[tuple[Any, ...]], folder: Path, each: int, seed: 
 
 
 def test_every_cut_of_the_last_records(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
-    assert cut_everywhere(calls, tmp_path, 1) > 50
+    assert cut_everywhere(begun(calls), tmp_path, 2, 11) > 50
 
 
 def test_what_was_not_synced_may_be_lost_or_come_in_any_order(calls: list[tuple[Any, ...]], tmp_path: Path) -> None:
-    assert fail_at_random(calls, tmp_path, 4, 1) > 200
+    assert fail_at_random(begun(calls), tmp_path, 6, 1) > 150
 
 
 @pytest.mark.slow
