@@ -6,7 +6,6 @@ It can be deleted at any time.
 
 import contextlib
 import json
-import os
 import re
 import tempfile
 import zipfile
@@ -22,6 +21,7 @@ import numpy as np
 
 from retrolux.device.jsonl import objects
 from retrolux.device.log import checked
+from retrolux.device.series import each_file, size
 from retrolux.models.errors import BadData
 from retrolux.models.gathering import Gathering
 
@@ -82,14 +82,17 @@ def gathered(path: Path) -> Gathered | None:
 
     None of a log that is short, or whose records have no columns in common: read each then. Raises LogUnreadable.
     """
-    with contextlib.suppress(OSError, BadData), path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) >= LEAST:
-            return _gathered(path, file)
+    with contextlib.suppress(OSError, BadData):
+        if size(path) >= LEAST:
+            found = Gathered()
+            files = each_file(path)
+            return found if all(_gather(found, place, file, closed=place != path) for place, file in files) else None
     return None
 
 
-def _gathered(path: Path, file: BinaryIO) -> Gathered | None:
-    folder, found, at = path.with_name(path.name + SUFFIX), Gathered(), 0
+def _gather(found: Gathered, path: Path, file: BinaryIO, *, closed: bool) -> bool:
+    """Take in a file of a log; return False where its records have no columns in common with those before."""
+    folder, at, found.lines = path.with_name(path.name + SUFFIX), 0, 0
     for end, arrays in _kept(folder, file):
         found.extend(arrays)
         at = end
@@ -99,12 +102,12 @@ def _gathered(path: Path, file: BinaryIO) -> Gathered | None:
         new.lines -= found.lines
         if new.gathering.n:
             if (told := new.to_arrays()) is None:
-                return None
+                return False
             found.extend(told)
-            if len(lines) * SHARE >= at and lines.endswith(b"\n"):
+            if (closed or len(lines) * SHARE >= at) and lines.endswith(b"\n"):
                 _keep(folder, f"{at}-{at + len(lines)}-{zlib.crc32(lines):08x}.npz", told)
         at += len(lines)
-    return found
+    return True
 
 
 def _stretches(file: BinaryIO, at: int) -> Iterator[bytes]:
@@ -143,6 +146,11 @@ def _keep(folder: Path, name: str, arrays: Mapping[str, Any]) -> None:
         for old in folder.glob(f"{name.split('-', maxsplit=1)[0]}-*.npz"):
             old.unlink()
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
-            np.savez(file, allow_pickle=False, **arrays)
-        Path(file.name).chmod(0o644)  # as the log is
-        Path(file.name).replace(folder / name)
+            draft = Path(file.name)
+            try:
+                np.savez(file, allow_pickle=False, **arrays)
+                draft.chmod(0o644)  # as the log is
+                draft.replace(folder / name)
+            except OSError:
+                draft.unlink()  # a full disk does not become fuller
+                raise

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 from pydantic_core import ErrorDetails
 
 from retrolux.device.measurement import Exposure
+from retrolux.device.series import EVERY, Rotation
 from retrolux.device.settings import BACKENDS, InstrumentSettings
 from retrolux.server.errors import BadConfiguration
 from retrolux.server.places import find_config
@@ -101,6 +102,28 @@ class Calibration(Section):
     gain_ratios: dict[float, Annotated[FiniteFloat, Field(gt=0)]] | None = None
 
 
+class Log(Section):
+    """``[log]``: the measurement log, and when a new file of it is begun; ``log = "PATH"`` names it alone.
+
+    ``path`` is taken from ``state``. ``rotate_bytes`` is the size of a file, 0 for any; ``rotate_every`` a ``day`` or
+    ``month`` (UTC).
+    """
+
+    path: Path = Path("rgb.jsonl")
+    rotate_bytes: int = Field(64 * 2**20, ge=0)
+    rotate_every: str | None = Field(None, pattern=f"^({'|'.join(EVERY)})$")
+
+    @property
+    def rotation(self) -> Rotation:
+        """What the device room needs of this table."""
+        return Rotation(self.rotate_bytes or None, self.rotate_every)
+
+    @field_validator("path")
+    @classmethod
+    def _at_home(cls, path: Path) -> Path:
+        return path.expanduser()
+
+
 class Config(Section):
     """The whole file.
 
@@ -110,13 +133,13 @@ class Config(Section):
         ``sim``, ``sim:N``, ``pi`` or ``http://…``.
     state : Path
         Folder of the log, the models and the journal.
-    log : Path
-        The measurement log; a relative path is taken from ``state``.
+    log : Log
+        The measurement log; also a path alone.
     """
 
     device: str = "sim"
     state: Path = Field(default_factory=default_state)
-    log: Path = Path("rgb.jsonl")
+    log: Log = Log()
     sensor: Sensor = Sensor()
     light: Light = Light()
     remote: Remote = Remote()
@@ -124,15 +147,20 @@ class Config(Section):
     serve: Serve = Serve()
     calibration: Calibration = Calibration()
 
-    @field_validator("state", "log")
+    @field_validator("state")
     @classmethod
     def _at_home(cls, path: Path) -> Path:
         return path.expanduser()
 
+    @field_validator("log", mode="before")
+    @classmethod
+    def _named(cls, log: object) -> object:
+        return {"path": log} if isinstance(log, str | Path) else log
+
     @property
     def log_path(self) -> Path:
         """Where the measurement log is."""
-        return self.state / self.log
+        return self.state / self.log.path
 
     @property
     def instrument_settings(self) -> InstrumentSettings:

@@ -11,6 +11,7 @@ import numpy as np
 from retrolux.device.log import each_record
 from retrolux.device.log_queries import devices
 from retrolux.device.measurement import INPUTS, Measurement
+from retrolux.device.series import exists
 from retrolux.models.dataset import Dataset
 from retrolux.server import columns
 from retrolux.server.errors import MixedDevices
@@ -91,7 +92,7 @@ def _refuse_several(seen: Counter[str], source: str) -> None:
 
 def refuse_mixing(path: Path, device: str) -> None:
     """Raise MixedDevices where a log holds another instrument's readings, so that no collection makes it useless."""
-    others = devices(path) if path.is_file() else set()
+    others = devices(path) if exists(path) else set()
     strangers = sorted(name for name in others if not is_of(name, device))
     if strangers:
         raise MixedDevices(

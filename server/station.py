@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from retrolux.device.automatic import Automatic
+from retrolux.device.disk import make_folder
 from retrolux.device.errors import InstrumentClosed
 from retrolux.device.factory import open_instrument
 from retrolux.device.instrument import Instrument
@@ -72,8 +73,8 @@ class Station:
             return self._recorder
 
     def _open(self) -> Recorder:
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        log = MeasurementLog(self.log_path)
+        make_folder(self.log_path.parent)
+        log = MeasurementLog(self.log_path, self.config.log.rotation)
         if log.repair is not None:
             _logger.warning("%s: %s", self.log_path, log.repair)
         try:
