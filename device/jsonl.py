@@ -134,7 +134,7 @@ class JsonLines:
 
     def _add(self, line: bytes) -> None:
         end = os.lseek(self._file, 0, os.SEEK_END)
-        before = os.pread(self._file, min(end, REMEMBERED), max(end - REMEMBERED, 0))
+        before = self._remembered(end)
         if not end:  # whoever made it may have ended before its name was on disk
             sync_folder(self._place.parent)
         try:
@@ -144,7 +144,7 @@ class JsonLines:
             os.fdatasync(self._file)
             self._synced = end + len(line)
         except OSError:
-            self._doubt = _Doubt(end, before)
+            self._doubt = before
             os.ftruncate(self._file, end)
             raise
 
@@ -153,9 +153,17 @@ class JsonLines:
 
         So there is never more than one line that power may tear, and it is the last.
         """
-        if (end := os.lseek(self._file, 0, os.SEEK_END)) != self._synced:
+        if (end := os.lseek(self._file, 0, os.SEEK_END)) == self._synced:
+            return
+        try:
             os.fdatasync(self._file)
-            self._synced = end
+        except OSError:
+            self._doubt = self._remembered(end)
+            raise
+        self._synced = end
+
+    def _remembered(self, end: int) -> _Doubt:
+        return _Doubt(end, os.pread(self._file, min(end, REMEMBERED), max(end - REMEMBERED, 0)))
 
     def _reassure(self) -> None:
         """After a failure, do not trust what is in memory: what was acknowledged must come back from the disk.

@@ -74,10 +74,8 @@ class ModelStore:
             folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX)  # let go when it is closed, also by the end of the process
-                yield
-            except OSError:
-                self._clear()
-                raise
+                with self._undone():
+                    yield
             finally:
                 os.close(folder)
 
@@ -93,11 +91,20 @@ class ModelStore:
                 f"{self.folder} cannot be written: {error.strerror or error}.", remedy(error, "folder of models")
             ) from error
 
-    def _clear(self) -> None:
-        """Remove what was begun and is no model's, so that a full disk is no fuller than before."""
-        for draft in (*self.folder.glob("*/.*"), *self.folder.glob("*.origin.new")):
-            with contextlib.suppress(OSError):
-                draft.unlink()
+    @contextmanager
+    def _undone(self) -> Iterator[None]:
+        """Remove the files of a model that cannot be written whole, so that a full disk is no fuller than before."""
+        before = set(self.folder.rglob("*"))
+        stamps = {method: self.stamp(method) for method in registry.METHODS}
+        try:
+            yield
+        except OSError:
+            for path in set(self.folder.rglob("*")) - before:
+                method = path.parent.name
+                if path.is_file() and self.stamp(method) == stamps.get(method):  # else the manifest names it
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+            raise
 
     def _write(self, model: "Model", device: str) -> None:
         model.save(self.folder / model.method)
