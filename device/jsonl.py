@@ -125,7 +125,8 @@ class JsonLines:
         """Add a line, or begin a new file for it, which another process may then be the first to write to."""
         with self._held():
             self._reassure()
-            repair(self._file, opening=False)
+            if (repaired := repair(self._file, opening=False)) is not None:  # of another process that died as it wrote
+                _logger.warning("%s: %s", self.path, repaired)
             self._sync()
             if self._is_due(line, record) and self._closed_file():
                 return False

@@ -70,11 +70,19 @@ def _or(value: float | None, other: float) -> float:
     return other if value is None else value
 
 
-def mentioning(path: Path, word: str) -> Iterator[Record]:
-    """Yield the records in whose lines a word of letters, digits and hyphens stands, anywhere. Raises LogUnreadable."""
+def mentioning(path: Path, word: str, *, after: str | None = None) -> Iterator[Record]:
+    """Yield the records in whose lines a word of letters, digits and hyphens stands, anywhere. Raises LogUnreadable.
+
+    Parameters
+    ----------
+    path : Path
+    word : str
+    after : str, optional
+        Name of the closed file after which to begin; see :func:`~retrolux.device.series.each_file`.
+    """
     needle = word.encode()
     with _readable(path):
-        for place, file in each_file(path):
+        for place, file in each_file(path, after=after):
             number = 0
             for lines in _lines(file):
                 if needle in lines:

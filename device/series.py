@@ -82,11 +82,20 @@ def closed_files(path: Path) -> list[Path]:
     return [place.with_name(name) for _, name in sorted(found)]
 
 
-def each_file(path: Path, *, newest_first: bool = False) -> Generator[tuple[Path, BinaryIO], None, None]:
+def each_file(
+    path: Path, *, newest_first: bool = False, after: str | None = None
+) -> Generator[tuple[Path, BinaryIO], None, None]:
     """Yield a log's files, oldest first, each with its path and open for reading until the next is asked for.
 
     They are those of one moment: what other processes add, and files that they close, while this goes on is left out,
     and nothing that was in the log at the beginning is.
+
+    Parameters
+    ----------
+    path : Path
+    newest_first : bool
+    after : str, optional
+        Name of a closed file: only those after it.
 
     Raises
     ------
@@ -95,6 +104,8 @@ def each_file(path: Path, *, newest_first: bool = False) -> Generator[tuple[Path
     """
     with ExitStack() as open_files:
         files = _snapshot(path, open_files)
+        names = [each.name for each, _ in files]
+        files = files[names.index(after) + 1 if after in names else 0 :]
         for each, file in reversed(files) if newest_first else files:
             if file is not None:
                 yield each, file
@@ -118,6 +129,11 @@ def _snapshot(path: Path, open_files: ExitStack) -> list[tuple[Path, BinaryIO | 
             break
         before.append((each, None))
     return [*before, (path, current)]
+
+
+def last_closed(path: Path) -> str | None:
+    """Return the name of the file that was closed last; None of none."""
+    return next((each.name for each in reversed(closed_files(path))), None)
 
 
 def exists(path: Path) -> bool:

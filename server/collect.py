@@ -15,7 +15,7 @@ from retrolux.device.log import read_records
 from retrolux.device.log_queries import mentioning
 from retrolux.device.measurement import REFERENCE, Exposure
 from retrolux.device.recording import Recorder
-from retrolux.device.series import exists
+from retrolux.device.series import exists, last_closed
 from retrolux.models.design import Choice
 from retrolux.server.active import ACTIVE, Chosen, explained
 from retrolux.server.journal import Journal
@@ -102,17 +102,23 @@ class Collected:
     resumed: int
 
 
-def find_run(plan: Plan, journal: Journal) -> str | None:
-    """Return the identifier of this plan's interrupted run, if there is one."""
-    same = [event["job"] for event in journal.interrupted("collect") if event.get("params") == asdict(plan)]
+def find_run(plan: Plan, journal: Journal) -> dict[str, Any] | None:
+    """Return the event with which this plan's interrupted run was started, if there is one: its name is its ``job``."""
+    same = [event for event in journal.interrupted("collect") if event.get("params") == asdict(plan)]
     return same[-1] if same else None
 
 
-def done_readings(log: Path, run: str) -> dict[int, dict[str, Any]]:
-    """Return the run's readings that the log already holds, by the numbers of their settings."""
+def done_readings(log: Path, run: str, after: str | None = None) -> dict[int, dict[str, Any]]:
+    """Return the run's readings that the log already holds, by the numbers of their settings.
+
+    Parameters
+    ----------
+    after : str, optional
+        The log's file that had been closed last when the run was started: none of them is in it or before it.
+    """
     if not exists(log):
         return {}
-    return {int(r["i"]): r for r in mentioning(log, run) if r.get("run") == run and "i" in r}
+    return {int(r["i"]): r for r in mentioning(log, run, after=after) if r.get("run") == run and "i" in r}
 
 
 def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report, tell: Tell | None = None) -> Collected:
@@ -137,16 +143,23 @@ def collect(plan: Plan, recorder: Recorder, journal: Journal, report: Report, te
     schedule, total = (None if plan.active else plan.schedule()), plan.size()
     with _one_collection(Path(plan.log), journal):
         earlier = find_run(plan, journal)
-        run = earlier or journal.started("collect", asdict(plan))
-        if earlier:
-            journal.resumed(run, "collect")
-        done = done_readings(Path(plan.log), run) if earlier else {}
+        run, done = _resumed(earlier, plan, journal) if earlier else (_started(plan, journal), {})
         if schedule is None:
             _choose_rest(plan, done, recorder, run, report, tell)
         else:
             _measure_rest(*schedule, set(done), recorder, run, report)
         journal.finished(run, "collect", "finished", result={"readings": total})
     return Collected(run, total, len(done))
+
+
+def _started(plan: Plan, journal: Journal) -> str:
+    return journal.started("collect", asdict(plan), after=last_closed(Path(plan.log)))
+
+
+def _resumed(earlier: Mapping[str, Any], plan: Plan, journal: Journal) -> tuple[str, dict[int, dict[str, Any]]]:
+    run = str(earlier["job"])
+    journal.resumed(run, "collect")
+    return run, done_readings(Path(plan.log), run, earlier.get("after"))
 
 
 @contextmanager

@@ -77,6 +77,7 @@ OPERATIONS = (
     Operation("POST", "/v1/predict", "Which outputs will these give?", schemas.PredictAnswer, schemas.PredictRequest),
     Operation("POST", "/v1/sample", "Draw samples", schemas.SampleAnswer, schemas.SampleRequest),
     Operation("POST", "/v1/fit", "Fit models to the log, as a job", schemas.Job, schemas.FitRequest, status=202),
+    Operation("GET", "/v1/jobs", "Jobs of this server, and what was interrupted", schemas.JobsAnswer),
     Operation("GET", "/v1/jobs/{id}", "How a job stands", schemas.Job),
     Operation("DELETE", "/v1/jobs/{id}", "Cancel a job", schemas.Job),
     Operation("GET", "/v1/models", "Fitted models", schemas.ModelsAnswer),
@@ -198,6 +199,10 @@ class Front:
         if series.size(lab.log_path) <= LARGEST_LOG:
             load_own(lab.log_path, lab.config.device, gain_ratios=lab.gain_ratios)
 
+    def listed(self) -> Response:
+        """Answer ``GET /v1/jobs``."""
+        return _answer({"jobs": [state.to_json() for state in self.jobs.every()]})
+
     def job(self, id: str) -> Response:  # noqa: A002 - the name in the address
         """Answer ``GET /v1/jobs/{id}``."""
         return _answer(self.jobs.get(id).to_json())
@@ -281,9 +286,8 @@ def create_app(
 def _view(op: Operation) -> str:
     """Return the name of what answers: of the address, but for a job's, which has its identifier there."""
     name = op.path.rsplit("/", 1)[-1]
-    return {("GET", "{id}"): "job", ("DELETE", "{id}"): "cancel", ("PUT", "{method}"): "push"}.get(
-        (op.method, name), name
-    )
+    others = {("GET", "jobs"): "listed", ("GET", "{id}"): "job", ("DELETE", "{id}"): "cancel"}
+    return (others | {("PUT", "{method}"): "push"}).get((op.method, name), name)
 
 
 @cache  # made when it is first asked for

@@ -147,6 +147,17 @@ class Jobs:
             raise NotFound(f"There is no job {job}.", "POST /v1/fit answers with a job's identifier.")
         return state
 
+    def every(self) -> list[JobState]:
+        """Return the jobs of this process, and those that ended processes left open in the journal, oldest first.
+
+        Raises
+        ------
+        LogUnreadable
+        """
+        own = dict(self._states)
+        left = [_replay(None, event) for event in self._journal.left() if event["job"] not in own]
+        return sorted([*left, *own.values()], key=lambda state: state.id)
+
     def cancel(self, job: str, seconds: float = CANCEL_SECONDS) -> JobState:
         """Let a job end and return its state, which may yet be ``running`` where it has not ended in these seconds.
 

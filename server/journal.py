@@ -9,6 +9,7 @@ Work that goes on after an interruption has a ``resumed`` event between them. ``
 """
 
 import fcntl
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +20,8 @@ from retrolux.device.disk import make_folder, unwritable
 from retrolux.device.identity import new_id
 from retrolux.device.jsonl import JsonLines, read_lines
 from retrolux.server.running import runs, this_process
+
+_logger = logging.getLogger(__name__)
 
 
 class Journal:
@@ -102,4 +105,6 @@ class Journal:
     def _write(self, event: dict[str, Any]) -> None:
         make_folder(self.path.parent)
         with JsonLines(self.path) as lines:
+            if lines.repair is not None:
+                _logger.warning("%s: %s", self.path, lines.repair)
             lines.append({"time": time.time()} | event)

@@ -293,6 +293,12 @@ class ModelsAnswer(Answer):
     methods: list[Method]
 
 
+class JobsAnswer(Answer):
+    """Jobs of the server since it began, and those that were interrupted and not taken up, oldest first."""
+
+    jobs: list[Job]
+
+
 class LogAnswer(Answer):
     """The newest readings of the log, oldest first."""
 

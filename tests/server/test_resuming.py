@@ -77,6 +77,7 @@ def test_a_fit_begins_again_under_its_name(full: Laboratory, jobs: Jobs, caplog:
     assert f"fit {job} was interrupted; it begins again" in caplog.text
     assert [e["event"] for e in full.journal.events()] == ["started", "resumed", "finished"]
     assert full.journal.left() == []
+    assert [(j["id"], j["state"]) for j in client.get("/v1/jobs").get_json()["jobs"]] == [(job, "finished")]
 
 
 def test_one_that_a_model_asked_for_is_made_as_the_model_was(full: Laboratory, jobs: Jobs) -> None:
@@ -135,6 +136,7 @@ def test_an_aim_is_never_begun_again_of_itself(full: Laboratory, jobs: Jobs, cap
     jobs.wait()
     assert client.get(f"/v1/jobs/{job}").get_json()["state"] == "interrupted"
     assert f"aim {job} was interrupted" in caplog.text
+    assert client.get("/v1/jobs").get_json() == {"jobs": []}  # it has ended, and its name says how
     assert len(read_records(full.log_path)) == 30
 
 
@@ -146,6 +148,8 @@ def test_what_the_command_line_left_is_named_and_left(
     begun_again(full, jobs)
     assert f"{kind} {job} was interrupted" in caplog.text
     assert words in caplog.text
+    (listed,) = create_app(full, jobs).test_client().get("/v1/jobs").get_json()["jobs"]
+    assert (listed["id"], listed["kind"], listed["state"]) == (job, kind, "interrupted")
     assert [event["job"] for event in full.journal.interrupted(kind)] == [job]
 
 

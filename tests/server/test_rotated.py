@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
+from retrolux.device import log_queries
 from retrolux.device.designs import design
 from retrolux.device.log import each_record, read_records
 from retrolux.device.series import BESIDE, Rotation, closed_files
@@ -139,6 +140,29 @@ def test_a_collection_goes_on_whatever_file_its_readings_are_in(lab: Laboratory)
     assert done.resumed == 29
     assert [r["i"] for r in read_records(lab.log_path)] == list(range(40))
     assert set(done_readings(lab.log_path, done.run)) == set(range(40))
+
+
+def test_a_run_is_looked_for_in_no_file_that_was_closed_before_it(
+    lab: Laboratory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured(lab, 30)
+    before = closed_files(lab.log_path)
+    plan = Plan("lhs", 20, 0, "sim", str(lab.log_path))
+
+    def stop(done: int, _total: int) -> None:
+        if done == 14:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        collect(plan, lab.recorder, lab.journal, stop)
+    seen: list[Path] = []
+    real = log_queries._parsed
+    monkeypatch.setattr(log_queries, "_parsed", lambda place, *more: seen.append(place) or real(place, *more))
+    for old in before:
+        old.write_bytes(b"no record\n" * 9)  # whoever reads it fails
+    assert collect(plan, lab.recorder, lab.journal, lambda *_: None).resumed == 14
+    assert seen
+    assert not set(seen) & set(before)
 
 
 def test_another_instruments_readings_are_seen_in_a_closed_file(lab: Laboratory) -> None:
