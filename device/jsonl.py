@@ -198,7 +198,6 @@ class JsonLines:
         except OSError as error:
             _logger.warning("%s is not rotated: %s", self.path, error.strerror or error)
             return False
-        sync_folder(self._place.parent)  # before a new file has the name: one of the two is always there
         return True
 
     @contextmanager
@@ -284,8 +283,8 @@ def objects(path: Path, lines: Iterable[bytes], first: int = 1) -> Iterator[tupl
 
 def _open(path: Path) -> int:
     new = not path.exists()
-    if new and closed_files(path):  # whoever renamed the last of them may have ended before that was on disk
-        sync_folder(path.parent)
+    if new and closed_files(path):
+        sync_folder(path.parent)  # the last one's new name first: or the new file might take its old one from it
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         if new:

@@ -49,13 +49,23 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Ends the process, as it were, at its n-th changing call: before it, after it, or with a write half done."""
+    """Ends the process, as it were, at its n-th changing call: before it, after it, or with a write half done.
 
-    def __init__(self, calls: int, share: float) -> None:
-        self.left, self.share = calls, share
+    Parameters
+    ----------
+    calls : int
+        That are still made.
+    share : float
+        Of a write that is made; another call is made from a half on.
+    only : str, optional
+        The name of the calls that count.
+    """
+
+    def __init__(self, calls: int, share: float, only: str | None = None) -> None:
+        self.left, self.share, self.only = calls, share, only
 
     def __call__(self, name: str, real: Callable[..., Any], given: tuple[Any, ...]) -> Any:
-        self.left -= 1
+        self.left -= self.only in {None, name}
         if self.left >= 0:
             return real(*given)
         if name == "write":
