@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.systemd.test_booted import A_READING, STATE, ask, files, inside, shown, until
+from tests.systemd.test_booted import STATE, ask, files, inside, shown, until
 
 pytestmark = pytest.mark.booted
 
@@ -48,10 +48,11 @@ def break_doctor() -> None:
 def test_again_broken_back_and_away() -> None:
     """One life of an installation, in its order: each step needs the one before."""
     inside("systemctl", "restart", "retrolux.service")
-    for _ in range(25):
-        ask("/v1/measure", A_READING | {"channels": ["445nm", "515nm", "630nm"]})
+    for i in range(27):
+        ask(f"/api?R={i % 3 / 2}&G={i // 3 % 3 / 2}&B={i // 9 / 2}")
     job = ask("/v1/fit", {"models": ["linear"]})["id"]
-    until(lambda: ask(f"/v1/jobs/{job}")["state"] == "finished", 60)
+    until(lambda: ask(f"/v1/jobs/{job}")["state"] not in {"queued", "running"}, 60)
+    assert ask(f"/v1/jobs/{job}")["state"] == "finished"
     before, known = in_use(), kept()
 
     assert install(SOURCE).returncode == 0
