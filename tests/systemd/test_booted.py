@@ -159,6 +159,23 @@ def test_killed_in_the_middle_it_leaves_the_light_dark_within_two_seconds(servic
     until(lambda: reasons() == ["signal:killed:KILL"], 5)
 
 
+def test_a_stop_waits_for_a_reading_that_takes_longer_than_the_watchdog(service: Service) -> None:
+    answered: list[float] = []
+    exposure = {"gain": 1, "atime": 100, "astep": 62000}  # 17.4 s
+
+    def measure() -> None:
+        answered.append(ask("/v1/measure", A_READING | {"exposure": exposure})["elapsed"])
+
+    measuring = threading.Thread(target=measure)
+    measuring.start()
+    until(lambda: not files("pins").read_text().endswith(",0\n"), 20)
+    inside("systemctl", "stop", "retrolux.service")
+    measuring.join()
+    assert answered[0] > 15
+    assert shown("Result", "ExecMainStatus") == {"Result": "success", "ExecMainStatus": "0"}
+    assert reasons() == []
+
+
 def test_a_long_exposure_does_not_start_it_anew(service: Service) -> None:
     reading = ask(
         "/v1/measure", {"inputs": A_READING["inputs"], "exposure": {"gain": 1, "atime": 255, "astep": 65534}}, 200
