@@ -10,6 +10,8 @@ from retrolux.device.instrument import Instrument
 from retrolux.device.log import MeasurementLog, latest_records
 from retrolux.device.measurement import Exposure, Measurement
 
+WRITING = 10.0  # seconds that a worn card may take to have a line on it
+
 
 class Recorder:
     """Measures and logs.
@@ -60,7 +62,9 @@ class Recorder:
             self.log.check()
             reading = self.instrument.measure(inputs, channels, exposure, dark)
             reading = replace(reading, ambient=self._ambient.see(reading))
+            self.instrument.heartbeat.beat(WRITING)
             self.log.add(reading, extra)
+            self.instrument.heartbeat.beat()
             return reading
 
     def answers(self, seconds: float) -> bool:

@@ -5,6 +5,8 @@ reason=${1:?a reason is needed}
 rests=${RETROLUX_RESTS:-/run/retrolux-rests}  # how many there were, and when the last one began (s since the epoch)
 hook=${RETROLUX_HOOK:-/etc/retrolux/on-failure}
 
+# newer systemds come here at each failure, also where they start the service again themselves
+if [ "$reason" = start-limit-hit ] && ! systemctl is-failed --quiet retrolux.service; then exit 0; fi
 echo "retrolux failed: $reason"
 if [ -x "$hook" ]; then
     timeout 60 "$hook" "$reason" || echo "$hook $reason ended with exit code $?"

@@ -75,7 +75,9 @@ use() {  # NUMBER: in one step, for whoever looks; then its units
 run() {  # by systemd, which says whether it got ready
     systemctl daemon-reload
     systemctl enable retrolux.service retrolux-dark.service
-    [ "$start" = no ] || systemctl restart retrolux.service
+    [ "$start" = yes ] || return 0
+    systemctl reset-failed retrolux.service 2>/dev/null || true  # it may have failed too often to be started at once
+    systemctl restart retrolux.service
 }
 
 go_back() {  # NUMBER WHY: the version before, as it was

@@ -108,6 +108,18 @@ def test_whoever_holds_either_lock_keeps_it_from_answering(lock: str, instrument
     recorder.close()
 
 
+def test_a_card_may_take_its_time_to_have_a_line_on_it(
+    instrument: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder, seen = Recorder(instrument, MeasurementLog(tmp_path / "rgb.jsonl")), list[bool]()
+    add = recorder.log.add
+    monkeypatch.setattr(recorder.log, "add", lambda *a: (seen.append(instrument.heartbeat.expected), add(*a))[1])
+    recorder.measure((0, 0, 0))
+    assert seen == [True]
+    assert not instrument.heartbeat.expected
+    recorder.close()
+
+
 def test_another_s_instrument_says_how_long_its_answer_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
     remote, seen = Remote("http://127.0.0.1:9", timeout=30), list[bool]()
     assert remote.answers(0)  # nothing is asked of the other side

@@ -44,6 +44,14 @@ def test_every_entry_is_read(tmp_path: Path) -> None:
     assert config.calibration.gain_ratios == {64.0: 0.5}
 
 
+def test_what_a_simulated_instrument_is_tried_with_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "retrolux.toml"
+    file.write_text('[simulator]\nreal_time = true\npins = "/p"\nhang = "/h"\n')
+    settings = load_config(file).instrument_settings
+    assert (settings.real_time, settings.pins_file, settings.hang_file) == (True, Path("/p"), Path("/h"))
+    assert not load_config(None).instrument_settings.real_time
+
+
 def test_the_home_folder_may_be_written_as_one_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "retrolux.toml").write_text('state = "~/light"')

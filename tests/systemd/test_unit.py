@@ -88,10 +88,10 @@ def failure(tmp_path: Path, reason: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(["sh", FOLDER / "failure.sh", reason], env=given, capture_output=True, text=True, check=False)
 
 
-def recording(folder: Path, *names: str):
+def recording(folder: Path, *names: str, code: int = 0):
     """Put programs there that only record how they are called, and return what reads that."""
     for name in names:
-        (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >> "{folder}/calls"\n')
+        (folder / name).write_text(f'#!/bin/sh\necho "{name} $*" >> "{folder}/calls"\nexit {code}\n')
         (folder / name).chmod(0o755)
     return lambda: (folder / "calls").read_text().splitlines() if (folder / "calls").exists() else []
 
@@ -113,12 +113,13 @@ def test_it_rests_ever_longer_and_always_starts_again(tmp_path: Path) -> None:
     for _ in range(7):
         assert failure(tmp_path, "start-limit-hit").returncode == 0
     assert [c.split()[1] for c in calls() if c.startswith("sleep")] == ["60", "120", "240", "480", *["900"] * 3]
-    once = ["systemctl reset-failed retrolux.service", "systemctl start --no-block retrolux.service"]
+    asked = "systemctl is-failed --quiet retrolux.service"
+    once = [asked, "systemctl reset-failed retrolux.service", "systemctl start --no-block retrolux.service"]
     assert [c for c in calls() if c.startswith("systemctl")] == once * 7
     (tmp_path / "rests").write_text("7 1000000000\n")  # long ago
     (tmp_path / "calls").unlink()
     failure(tmp_path, "start-limit-hit")
-    assert calls()[0] == "sleep 60"
+    assert calls()[1] == "sleep 60"
     (tmp_path / "rests").write_text("nonsense\n")
     assert failure(tmp_path, "start-limit-hit").returncode == 0
     assert calls()[-1] == once[-1]
@@ -159,3 +160,11 @@ def test_what_drives_the_light_is_not_hidden_from_it() -> None:
         assert line in said
     hidden = {"PrivateDevices", "PrivateUsers", "DynamicUser", "PrivateNetwork"}
     assert hidden.isdisjoint(line.partition("=")[0] for line in said)
+
+
+def test_one_that_systemd_starts_again_itself_needs_no_rest(tmp_path: Path) -> None:
+    """From systemd 254 on such a unit passes through the state that OnFailure= waits for."""
+    recording(tmp_path, "on-failure", "sleep")
+    calls = recording(tmp_path, "systemctl", code=1)  # it is not failed
+    assert failure(tmp_path, "start-limit-hit").returncode == 0
+    assert calls() == ["systemctl is-failed --quiet retrolux.service"]
