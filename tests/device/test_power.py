@@ -23,6 +23,7 @@ from retrolux.device.series import Rotation, closed_files
 from tests.device.disks import Disk, Killed, Killer, Recording, unsynced, watched
 
 RECORDS = 100
+ASKED = 7  # of so many disks one is asked by its index, too
 ROTATION = Rotation(4000)
 KILLS = (
     ("write", 0, 0.4),
@@ -99,22 +100,23 @@ def killed(
     return JsonLines(path, ROTATION)
 
 
-def check(folder: Path, files: dict[str, bytes], acknowledged: list[int], tried: range) -> None:
-    """A disk with these files: it can be read as it is, opened, and written to."""
+def check(folder: Path, files: dict[str, bytes], acknowledged: list[int], *, asked: bool) -> None:
+    """A disk with these files: it can be read as it is, perhaps by its index too, opened, and written to."""
     path = folder / "rgb.jsonl"
     for old in folder.iterdir():
         old.unlink()
     for name, content in files.items():
         (folder / name).write_bytes(content)
     found = serials(path)
-    assert count(path) == len(found)
-    assert [r["out"]["nir"] for r in newest(path, 3)] == found[-3:]
+    if asked:
+        assert count(path) == len(found)
+        assert [r["out"]["nir"] for r in newest(path, 3)] == found[-3:]
     assert set(acknowledged) <= set(found)
     with JsonLines(path, ROTATION) as log:
         repaired = serials(path)
         assert repaired == found
         log.append({"in": [0.5], "out": {"nir": RECORDS}, "time": 2e9})
-    assert repaired == sorted(set(repaired) & set(tried))
+    assert repaired == sorted(set(repaired))
     *before, after = read_records(path)
     assert before == [record(serial) for serial in repaired]  # none is made of two
     assert after["out"] == {"nir": RECORDS}
@@ -151,7 +153,7 @@ def cut_everywhere(calls: list[tuple[Any, ...]], folder: Path, last: int, step: 
     tried = 0
     with unsynced():
         for files, acknowledged in in_order(calls, last, step):
-            check(folder, files, acknowledged, range(RECORDS))
+            check(folder, files, acknowledged, asked=tried % ASKED == 0)
             tried += 1
     return tried
 
@@ -162,10 +164,10 @@ def fail_at_random(calls: list[tuple[Any, ...]], folder: Path, each: int, seed: 
     with unsynced():
         for call in calls:
             disk.do(call)
-            for _ in range(each if disk.pending else 0):
+            for i in range(each if disk.pending else 0):
                 files = disk.drawn(rng)
                 worse += files != disk.now()
-                check(folder, files, disk.acknowledged, range(RECORDS))
+                check(folder, files, disk.acknowledged, asked=i % ASKED == 0)
     return worse
 
 
