@@ -72,8 +72,8 @@ use() {  # NUMBER: in one step, for whoever looks; then its units
     install -m 644 "$here/venvs/$1"/units/*.sh "$here/venvs/$1/units/README.md" "$here"
 }
 
-run() {  # by systemd, which says whether it got ready
-    systemctl daemon-reload
+run() {  # by systemd, which says whether it got ready; where none is running, as in an image that is made, it starts at boot
+    systemctl daemon-reload || [ "$start" = no ] || return 1
     systemctl enable retrolux.service retrolux-dark.service
     [ "$start" = yes ] || return 0
     systemctl reset-failed retrolux.service 2>/dev/null || true  # it may have failed too often to be started at once
@@ -98,7 +98,7 @@ uninstall() {
     systemctl disable --now retrolux.service retrolux-dark.service 2>/dev/null || true
     rm -rf "$here" "$units"/retrolux.service "$units"/retrolux.service.d "$units"/retrolux-dark.service \
         "$units"/retrolux-failure@.service
-    systemctl daemon-reload
+    systemctl daemon-reload || true
     if [ "$data" = delete ]; then
         rm -rf "$root$state" "$root/etc/retrolux"
         userdel retrolux 2>/dev/null || true

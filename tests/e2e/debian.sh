@@ -23,7 +23,7 @@ if [ ! -e "$folder/made" ]; then
     # from where this machine has its own packages
     # shellcheck disable=SC2016
     mirror=$(apt-get indextargets --format '$(SITE)' 'Identifier: Packages' 'Origin: Debian' | sed -n 1p)
-    packages=python3,python3-venv,python3-dev,gcc,libc6-dev,libgomp1,systemd,curl,git,shellcheck,ca-certificates,procps
+    packages=python3,python3-venv,python3-dev,gcc,libc6-dev,libgomp1,systemd,curl,git,shellcheck,ca-certificates,procps,fiu-utils
     debootstrap --variant=minbase --include="$packages" "$suite" "$root" ${mirror:+"$mirror"} > "$folder/debian.log"
     touch "$folder/made"
 fi

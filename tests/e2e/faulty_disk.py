@@ -10,6 +10,7 @@ import json
 import random
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -35,19 +36,25 @@ FAULTS = {
     "no file can be opened": [("posix/io/oc/open", errno.EMFILE)],
 }
 
-_fiu = ctypes.CDLL("libfiu.so.0")
-_fiu.fiu_enable_random.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_float]
+
+@cache
+def _libfiu() -> ctypes.CDLL:
+    library = ctypes.CDLL("libfiu.so.0")
+    library.fiu_enable_random.argtypes = [
+        ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_float,
+    ]  # fmt: skip
+    return library
 
 
 def ask(client: FlaskClient, faults: list[tuple[str, int]], share: float) -> Any:
     """Measure while calls fail, each with this probability."""
     for name, number in faults:
-        assert _fiu.fiu_enable_random(name.encode(), 1, number or None, 0, share) == 0
+        assert _libfiu().fiu_enable_random(name.encode(), 1, number or None, 0, share) == 0
     try:
         return client.post("/v1/measure", json={"inputs": {"R": 0.5, "G": 0.25, "B": 0.125}})
     finally:
         for name, _ in faults:
-            _fiu.fiu_disable(name.encode())
+            _libfiu().fiu_disable(name.encode())
 
 
 def tried(lab: Laboratory, client: FlaskClient, faults: list[tuple[str, int]], rng: random.Random) -> dict[str, Any]:
