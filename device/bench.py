@@ -13,7 +13,7 @@ from retrolux.device.errors import LightError
 from retrolux.device.identity import new_id
 from retrolux.device.instrument import Instrument
 from retrolux.device.lights.light import Light
-from retrolux.device.measurement import Exposure, Measurement
+from retrolux.device.measurement import UNSYNCHRONISED, Exposure, Measurement
 from retrolux.device.periods import periods_in, whole_periods
 from retrolux.device.sensor import Counts, Sensor
 from retrolux.device.settings import COLOURS, InstrumentSettings
@@ -115,6 +115,7 @@ class Bench(Instrument):
     def _do_measure(
         self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | Automatic | None
     ) -> Measurement:
+        right = self._clock.synchronised()
         when, began = self._clock.time(), self._clock.monotonic()
         duty = self._light.set(inputs)
         asked = exposure if isinstance(exposure, Exposure) else self._sensor.exposure
@@ -134,6 +135,7 @@ class Bench(Instrument):
             saturated=counts.saturated,
             elapsed=round(self._clock.monotonic() - began, 6),
             duty=duty,
+            clock=UNSYNCHRONISED if right is False else None,
         )
 
     def _knows_exposure(self, exposure: Exposure | Automatic | None) -> bool:
@@ -165,10 +167,15 @@ class Bench(Instrument):
     def _do_status(self) -> dict[str, Any]:
         e = self._sensor.exposure
         light = {name: getattr(self._light, name) for name in ("backend", "levels", "frequency")}
-        return {"exposure": asdict(e) | {"seconds": round(e.seconds, 6)}, "light": light}
+        means = self._sensor.recovery
+        recovery = {"attempted": dict(means.attempted), "succeeded": dict(means.succeeded)}
+        return {"exposure": asdict(e) | {"seconds": round(e.seconds, 6)}, "light": light, "recovery": recovery}
 
     def _do_time(self) -> float:
         return self._clock.time()
+
+    def _do_synchronised(self) -> bool | None:
+        return self._clock.synchronised()
 
     def _do_wait(self, seconds: float) -> None:
         self._clock.sleep(seconds)

@@ -1,6 +1,7 @@
 """Two clocks with one face: one that only counts, and the machine's own."""
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from retrolux.device.heartbeat import Heartbeat
@@ -26,6 +27,9 @@ class Clock(Protocol):
     def time(self) -> float:
         """Return seconds since the epoch, UTC."""
 
+    def synchronised(self) -> bool | None:
+        """Return whether that is set by somebody who knows it; None where nobody says."""
+
 
 class FakeClock:
     """Time that passes only when somebody sleeps.
@@ -34,12 +38,18 @@ class FakeClock:
     ----------
     epoch : float, optional
         What :meth:`time` begins with; now by default, so that a simulated log has plausible times.
+
+    Attributes
+    ----------
+    right : bool
+        What :meth:`synchronised` says.
     """
 
     def __init__(self, epoch: float | None = None) -> None:
         self._epoch = time.time() if epoch is None else epoch
         self._elapsed = 0.0
         self.heartbeat = Heartbeat()
+        self.right = True
 
     def monotonic(self) -> float:
         """Return the seconds that were slept."""
@@ -53,12 +63,23 @@ class FakeClock:
         """Return the beginning plus the seconds that were slept."""
         return self._epoch + self._elapsed
 
+    def synchronised(self) -> bool:
+        """Return that it is right: there is no other time than this, unless a test says so."""
+        return self.right
+
 
 class RealClock:
-    """The machine's own time. Each wait is a step of the heartbeat, which says how long it means to take."""
+    """The machine's own time. Each wait is a step of the heartbeat, which says how long it means to take.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    synchronised : callable, optional
+        Tells whether the machine's time is set by somebody who knows it; by default nobody says.
+    """
+
+    def __init__(self, synchronised: Callable[[], bool | None] = lambda: None) -> None:
         self.heartbeat = Heartbeat()
+        self._synchronised = synchronised
 
     def monotonic(self) -> float:
         """Return :func:`time.monotonic`."""
@@ -73,3 +94,7 @@ class RealClock:
     def time(self) -> float:
         """Return :func:`time.time`."""
         return time.time()
+
+    def synchronised(self) -> bool | None:
+        """Return what is known of it."""
+        return self._synchronised()

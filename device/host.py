@@ -109,11 +109,16 @@ def disk(state: Path) -> Finding:
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\n")
-        free = shutil.disk_usage(folder).free
+        return space(folder)
     except OSError as error:
         text = f"Nothing can be written to {folder}: {error.strerror or error}."
         remedy = "Choose another `state` in the configuration, or make this folder yours."
         return Finding("disk", State.BAD, text, remedy, "disk not writable", {"folder": str(folder)})
+
+
+def space(folder: Path) -> Finding:
+    """Return whether there is space where a folder is; nothing is written. Raises OSError."""
+    free = shutil.disk_usage(folder).free
     numbers = {"folder": str(folder), "free_bytes": free}
     text = (
         f"{free / 1e9:,.1f} GB are free in {folder}." if free >= 1e9 else f"{free / 1e6:.0f} MB are free in {folder}."
@@ -137,13 +142,13 @@ def undervoltage(root: Path, run: Run) -> Finding:
 
     The kernel's alarm (``rpi_volt`` of hwmon) tells of the last seconds, the firmware of both.
     """
-    if "Raspberry Pi" not in (_text(root / "proc/device-tree/model") or ""):
+    if "Raspberry Pi" not in (text_of(root / "proc/device-tree/model") or ""):
         return skipped("undervoltage", "This is no Raspberry Pi.")
-    alarm, bits = _alarm(root), _throttled(run(ASK_FIRMWARE))
-    numbers = {"alarm": alarm, "throttled": None if bits is None else f"0x{bits:x}"}
-    if alarm is None and bits is None:
+    low, bits = alarm(root), _throttled(run(ASK_FIRMWARE))
+    numbers = {"alarm": low, "throttled": None if bits is None else f"0x{bits:x}"}
+    if low is None and bits is None:
         return skipped("undervoltage", "Neither the kernel (rpi_volt) nor vcgencmd says what the voltage is.")
-    if alarm or (bits or 0) & NOW:
+    if low or (bits or 0) & NOW:
         text = "The voltage is too low now."
         return Finding("undervoltage", State.BAD, text, SUPPLY, "undervoltage", numbers)
     if (bits or 0) & SINCE_BOOT:
@@ -154,18 +159,21 @@ def undervoltage(root: Path, run: Run) -> Finding:
     return good("undervoltage", f"The voltage is not too low{since}.", **numbers)
 
 
-def _text(path: Path) -> str | None:
+def text_of(path: Path) -> str | None:
+    """Return a file's text without the ends that the kernel gives it; None where it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace").strip("\0\n ")
     except OSError:
         return None
 
 
-def _alarm(root: Path) -> bool | None:
+def alarm(root: Path) -> bool | None:
+    """Return whether the kernel (``rpi_volt``) found too little voltage just now; None where it does not say."""
     for name in sorted((root / "sys/class/hwmon").glob("*/name")):
-        if _text(name) == "rpi_volt":
-            value = _text(name.parent / "in0_lcrit_alarm")
-            return None if value is None else value != "0"
+        if text_of(name) == "rpi_volt":
+            values = [text_of(each) for each in sorted(name.parent.glob("in*_lcrit_alarm"))]
+            told = [value for value in values if value is not None]
+            return any(value != "0" for value in told) if told else None
     return None
 
 

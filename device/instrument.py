@@ -184,6 +184,10 @@ class Instrument(ABC):
         """Return the instrument's own time, seconds since the epoch: a simulator's passes only while it works."""
         return self._do_time()
 
+    def synchronised(self) -> bool | None:
+        """Return whether that time is set by somebody who knows it; None where nobody says."""
+        return self._do_synchronised()
+
     def wait_until(self, when: float) -> None:
         """Let time pass until the instrument's own shows this (seconds since the epoch); simulated time does at once.
 
@@ -234,6 +238,9 @@ class Instrument(ABC):
 
     @abstractmethod
     def _do_time(self) -> float: ...
+
+    @abstractmethod
+    def _do_synchronised(self) -> bool | None: ...
 
     @abstractmethod
     def _do_wait(self, seconds: float) -> None: ...

@@ -16,6 +16,9 @@ FULL_SCALE = 65535
 STEP = 2.78e-6
 """Seconds of one step of the integration time, nominal (AS7341 datasheet page 32)."""
 
+UNSYNCHRONISED = "unsynchronised"
+"""What a record says under ``clock`` where its time is of a clock that nobody who knows the time has set."""
+
 RECORD_VERSION = 1
 DUTY_DECIMALS = 7  # of the record: finer than any backend's step but the kernel's 20 ns in 10 ms
 
@@ -120,6 +123,8 @@ class Measurement:
         Seconds that the measurement took.
     duty : tuple of float, optional
         The duties that were really set: the nearest that the light's backend has.
+    clock : str, optional
+        ``unsynchronised`` where ``time`` is of a clock that nobody who knows the time had set.
 
     Examples
     --------
@@ -142,6 +147,7 @@ class Measurement:
     dark: Mapping[str, int] | None = None
     ambient: "Ambient | None" = None
     duty: tuple[float, ...] | None = None
+    clock: str | None = None
 
     def to_record(self) -> dict[str, Any]:
         """Return the log's form of this reading, ready for ``json.dumps``."""
@@ -156,6 +162,8 @@ class Measurement:
             record["dark"] = dict(self.dark)
         if self.ambient is not None:
             record["ambient"] = {"out": dict(self.ambient.counts), "by": self.ambient.by, "age": self.ambient.age}
+        if self.clock is not None:
+            record["clock"] = self.clock
         return record
 
     def exposure_of(self, channel: str) -> Exposure | None:

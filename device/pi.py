@@ -44,8 +44,10 @@ def open_pi(settings: InstrumentSettings) -> "Bench":
     """
     from retrolux.device.bench import Bench, wire_of  # noqa: PLC0415 - who makes the light dark needs neither
     from retrolux.device.sensor import Sensor  # noqa: PLC0415 - as above
+    from retrolux.device.timekeeping import Synchronisation  # noqa: PLC0415 - as above
 
-    clock = RealClock()
+    clock = RealClock(Synchronisation().known)
+    clock.synchronised()  # the first question may take a while, which no reading shall wait for
     with contextlib.ExitStack() as undo:
         undo.callback(_lock())
         light, bus = _dark_light(settings, clock, undo)

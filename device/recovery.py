@@ -42,13 +42,14 @@ class Ladder:
 
     Attributes
     ----------
-    succeeded : Counter
-        How often an act succeeded at each rung, by its name.
+    attempted, succeeded : Counter
+        How often an act was tried at each rung, and how often it succeeded there, by its name.
     """
 
     def __init__(self, clock: Clock, rungs: Sequence[Rung]) -> None:
         self._clock = clock
         self._rungs = tuple(rungs)
+        self.attempted: Counter[str] = Counter()
         self.succeeded: Counter[str] = Counter()
 
     def climb(self, act: Callable[[], Result], before_another: Callable[[], None] = lambda: None) -> Result:
@@ -67,6 +68,7 @@ class Ladder:
         """
         began = self._clock.monotonic()
         for rung in self._rungs:
+            self.attempted[rung.name] += 1
             try:
                 self._clock.sleep(rung.pause)
                 rung.prepare()

@@ -14,7 +14,8 @@ from retrolux.device.automatic import Automatic
 from retrolux.device.errors import FixedExposure, RemoteError, UnknownDevice
 from retrolux.device.identity import new_id
 from retrolux.device.instrument import Instrument
-from retrolux.device.measurement import Exposure, Measurement, exposure_in
+from retrolux.device.measurement import UNSYNCHRONISED, Exposure, Measurement, exposure_in
+from retrolux.device.timekeeping import Synchronisation
 
 CHECK_ADDRESS = "Check the address, and that `retrolux serve` or a Claude-Light answers there."
 LARGEST_ANSWER = 1_000_000  # bytes
@@ -41,6 +42,7 @@ class Remote(Instrument):
         super().__init__(self._url)
         self._timeout = timeout
         self._is_retrolux: bool | None = None
+        self._synchronisation = Synchronisation()
 
     def _do_measure(
         self, inputs: tuple[float, ...], channels: tuple[str, ...], exposure: Exposure | Automatic | None
@@ -119,9 +121,16 @@ class Remote(Instrument):
                 elapsed=float(record.get("elapsed", elapsed)),
                 exposures={c: e for c, e in exposures.items() if e != exposure},
                 duty=self.checked_inputs(record["duty"]) if record.get("duty") else None,
+                clock=self._clock_of(record),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RemoteError(f"{self.name} does not answer with a reading: {error!r}.", CHECK_ADDRESS) from error
+
+    def _clock_of(self, record: dict[str, Any]) -> str | None:
+        """Return what is to be said of the clock that a reading was dated by: the other side's, or this machine's."""
+        if "time" in record:
+            return UNSYNCHRONISED if record.get("clock") == UNSYNCHRONISED else None
+        return UNSYNCHRONISED if self._synchronisation.known() is False else None
 
     def _do_dark(self) -> None:
         """Do nothing: the other side is dark by itself after each reading."""
@@ -134,6 +143,9 @@ class Remote(Instrument):
 
     def _do_time(self) -> float:
         return time.time()
+
+    def _do_synchronised(self) -> bool | None:
+        return None if self._is_retrolux else self._synchronisation.known()
 
     def _do_wait(self, seconds: float) -> None:
         time.sleep(max(seconds, 0.0))

@@ -158,7 +158,7 @@ def open_sim(number: int, settings: InstrumentSettings, parts: Parts | None = No
     BadInput
         When the settings name a defect that there is not.
     """
-    clock = RealClock() if settings.real_time else FakeClock(settings.begins)
+    clock = RealClock(lambda: True) if settings.real_time else FakeClock(settings.begins)
     parts = parts or make_parts(number, clock, _scene(number, settings))
     bus = ReopenableBus(lambda: parts.bus)
     light = parts.light.open(parts.pins, bus)

@@ -159,6 +159,6 @@ def become_raspberry_pi(parts: Parts, patch: pytest.MonkeyPatch, folder: Path, *
     if isinstance(kernel := parts.light.hardware, EmulatedKernel):
         patch.setattr(opening, "KernelFiles", lambda: kernel)
         patch.setattr(opening, "board_model", lambda: BOARD)
-    patch.setattr(pi, "RealClock", lambda: parts.clock)
+    patch.setattr(pi, "RealClock", lambda *_: parts.clock)
     patch.setattr(pi, "LOCK_FOLDERS", (folder,))
     return raspberry
