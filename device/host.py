@@ -22,6 +22,13 @@ PATIENCE = 3.0  # seconds that such a program is given
 
 SUPPLY = "Use the Raspberry Pi's own supply and a short, thick cable: a dip resets the sensor and dims the light."
 
+UNSYNCHRONISED = Finding(
+    "synchronised",
+    State.ODD,
+    "The clock is not synchronised: times in the log may be wrong, the readings are not.",
+    "sudo timedatectl set-ntp true, with a network.",
+)
+
 Run = Callable[[Sequence[str]], str | None]
 """Returns what a program prints, or None where it cannot be run or fails."""
 
@@ -99,13 +106,12 @@ def synchronised(root: Path, run: Run) -> Finding:
         return skipped("synchronised", "timedatectl does not say.")
     if answer == "yes":
         return good("synchronised", "The clock is synchronised over the network.")
-    text = "The clock is not synchronised: times in the log may be wrong, the readings are not."
-    return Finding("synchronised", State.ODD, text, "sudo timedatectl set-ntp true, with a network.")
+    return UNSYNCHRONISED
 
 
 def disk(state: Path) -> Finding:
     """Return whether readings can be written: a writable folder, and space."""
-    folder = next(path for path in (state.absolute(), *state.absolute().parents) if _is_there(path))
+    folder = nearest(state)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"\n")
@@ -129,6 +135,11 @@ def space(folder: Path) -> Finding:
     return Finding(
         "disk", state_of_it, text, "Make room, or choose another `state` in the configuration.", fault, numbers
     )
+
+
+def nearest(folder: Path) -> Path:
+    """Return a folder, or where it is not there the nearest above it that is."""
+    return next(path for path in (folder.absolute(), *folder.absolute().parents) if _is_there(path))
 
 
 def _is_there(path: Path) -> bool:

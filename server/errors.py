@@ -4,7 +4,10 @@ The fields are those of the other two rooms: a stable problem ``type`` (RFC 9457
 and the ``cause`` and ``remedy`` that a person reads.
 """
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from retrolux.device.findings import Finding
 
 
 class ServerError(Exception):
@@ -155,3 +158,17 @@ class PortInUse(ServerError, OSError):
 
     type = "/problems/port-in-use"
     status = 500
+
+
+class NotReady(ServerError, RuntimeError):
+    """Raised when no reading could be made, or it could not be kept.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        Of sensor, disk and clock, also those that are good.
+    """
+
+    type = "/problems/not-ready"
+    status = 503
+    findings: "tuple[Finding, ...]" = ()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import cache, partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from flask import Flask, Response, json, request
@@ -14,7 +15,9 @@ from pydantic import BaseModel
 
 from retrolux.device import log_queries, series
 from retrolux.device.automatic import AUTO, Automatic
-from retrolux.device.measurement import INPUTS, Exposure
+from retrolux.device.log import latest_records
+from retrolux.device.measurement import INPUTS, UNSYNCHRONISED, Exposure
+from retrolux.device.vitals import vitals
 from retrolux.models import registry
 from retrolux.server import claude_light, problems, schemas
 from retrolux.server.errors import BadArgument, BadRequest, NotJson, NotZip
@@ -22,6 +25,7 @@ from retrolux.server.jobs import Jobs, Reporting
 from retrolux.server.minds import Corrections, Mind, Own
 from retrolux.server.openapi import Operation, describe
 from retrolux.server.playback import play_back
+from retrolux.server.readiness import Readiness
 from retrolux.server.readings import load_own
 from retrolux.server.receiving import LARGEST_MODEL, Receiver
 from retrolux.server.refits import Refits
@@ -91,7 +95,8 @@ OPERATIONS = (
     ),
     Operation("GET", "/v1/log", "Newest readings", schemas.LogAnswer, query=(_LIMIT, *_SPAN)),
     Operation("GET", "/v1/status", "What the server is and does", schemas.StatusAnswer),
-    Operation("GET", "/healthz", "Alive, able to measure and to log", schemas.HealthAnswer),
+    Operation("GET", "/healthz", "Alive: the process answers", schemas.HealthAnswer),
+    Operation("GET", "/readyz", "Whether a reading could be made and kept", schemas.ReadyAnswer),
 )
 
 
@@ -116,6 +121,7 @@ class Front:
         self.mind = mind
         self.refits = refits
         self.store = ModelStore(laboratory.models_path)
+        self.readiness = Readiness(laboratory)
 
     def api(self) -> Response:
         """Answer ``GET /api``."""
@@ -251,14 +257,18 @@ class Front:
         path = lab.log_path
         state: dict[str, Any] = {"version": version("retrolux"), "device": lab.config.device}
         state |= {"instrument": lab.instrument.status()}
-        state |= {"log": {"path": str(path), "bytes": series.size(path)}}
+        state |= {"log": {"path": str(path), "bytes": series.size(path), "unsynchronised": _unsynchronised(path)}}
+        state |= {"machine": vitals().to_json() | {"synchronised": lab.synchronised()}}
         state |= {"models": list(self.store.methods()), "jobs": self.jobs.active()}
         return _answer(state | {"uptime": time.monotonic() - lab.began})
 
     def healthz(self) -> Response:
-        """Answer ``GET /healthz``; an instrument or a log that cannot be opened is a problem document."""
-        self.laboratory.recorder.check()
+        """Answer ``GET /healthz``: that this process does; nothing is asked of instrument or disk."""
         return _answer({"status": "ok"})
+
+    def readyz(self) -> Response:
+        """Answer ``GET /readyz``; sensor, disk or clock that would spoil a reading are a problem document."""
+        return _answer({"status": "ready", "checks": [f.to_json() for f in self.readiness.check()]})
 
 
 def create_app(
@@ -324,6 +334,11 @@ def _answer(document: dict[str, Any], status: int = 200, headers: dict[str, str]
 def _sent(document: bytes, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     fresh = {"Cache-Control": "no-store"} | (headers or {})
     return Response(document, status, fresh, content_type="application/json")
+
+
+def _unsynchronised(log: Path) -> int:
+    """Return how many of a log's hundred newest readings were dated by a clock that was not set."""
+    return sum(record.get("clock") == UNSYNCHRONISED for record in latest_records(log, 100))
 
 
 def _exposure(asked: schemas.ExposureRequest | Literal["auto"] | None) -> Exposure | Automatic | None:

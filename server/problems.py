@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 
 from retrolux.device.errors import DeviceError
 from retrolux.models.errors import ModelError
-from retrolux.server.errors import BadRequest, NotFound, ServerError
+from retrolux.server.errors import BadRequest, NotFound, NotReady, ServerError
 from retrolux.server.passing import RetroluxError, problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -36,7 +36,8 @@ def from_validation(error: ValidationError) -> BadRequest:
 
 
 def _answer(error: RetroluxError) -> Response:
-    return _respond(problem(error))
+    more = {"checks": [f.to_json() for f in error.findings]} if isinstance(error, NotReady) else {}
+    return _respond(problem(error) | more)
 
 
 def _respond(document: dict[str, Any]) -> Response:

@@ -62,6 +62,9 @@ class Reading(Answer):
     saturated: list[str]
     elapsed: float
     duty: list[float] | None = Field(None, description="the duties really set, the nearest that the light has")
+    clock: Literal["unsynchronised"] | None = Field(
+        None, description="only where `time` is of a clock that nobody had set"
+    )
     dark: dict[str, int] | None = Field(None, description="raw counts with the light off, at the same exposures")
     ambient: AmbientAnswer | None = None
 
@@ -313,15 +316,43 @@ class StatusAnswer(Answer):
     device: str
     instrument: dict[str, Any]
     log: dict[str, Any]
+    machine: "MachineAnswer"
     models: list[str]
     jobs: int
     uptime: float
 
 
+class MachineAnswer(Answer):
+    """How the machine does, each None where it does not tell."""
+
+    temperature: float | None = Field(description="of the processor, °C")
+    undervoltage: bool | None = Field(description="whether the supply's voltage is too low now")
+    undervoltage_since_boot: bool | None
+    synchronised: bool | None = Field(description="whether readings are dated by a clock that is set")
+
+
 class HealthAnswer(Answer):
-    """Alive, and able to measure and to log."""
+    """The process answers."""
 
     status: Literal["ok"]
+
+
+class Check(Answer):
+    """What was found of one thing that a reading needs."""
+
+    name: Literal["sensor", "disk", "clock"]
+    state: Literal["good", "odd", "bad", "skipped"] = Field(description="bad alone stands in the way of a reading")
+    seen: str
+    remedy: str = Field(description="what to do, where it is not good")
+    fault: str
+    numbers: dict[str, Any]
+
+
+class ReadyAnswer(Answer):
+    """A reading could be made and kept; a problem document has the same checks."""
+
+    status: Literal["ready"]
+    checks: list[Check]
 
 
 class Problem(BaseModel):

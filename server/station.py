@@ -17,6 +17,7 @@ from retrolux.device.log import MeasurementLog
 from retrolux.device.measurement import REFERENCE, Exposure, Measurement
 from retrolux.device.recording import Recorder
 from retrolux.device.settings import InstrumentSettings
+from retrolux.device.timekeeping import Synchronisation
 from retrolux.device.tuning import Report, Tuning
 from retrolux.device.tuning import tune as run_tuning
 from retrolux.server.activity import Activity
@@ -61,6 +62,7 @@ class Station:
         self.began = time.monotonic()
         self.activity = Activity()
         self.heard: Callable[[], None] = lambda: None
+        self._synchronisation = Synchronisation()
 
     @property
     def recorder(self) -> Recorder:
@@ -135,6 +137,23 @@ class Station:
         """
         recorder = self.recorder
         return recorder.answers(seconds) or recorder.instrument.heartbeat.expected
+
+    def check_log(self) -> None:
+        """Raise LogUnwritable where the log is open and no line could be added; the instrument is left alone."""
+        if (recorder := self._recorder) is not None:
+            recorder.log.check()
+
+    @property
+    def opened(self) -> Instrument | None:
+        """The instrument where it is open; never waits for whoever opens it."""
+        return None if (recorder := self._recorder) is None else recorder.instrument
+
+    def synchronised(self) -> bool | None:
+        """Return whether readings are dated by a clock that is set; None where nobody says.
+
+        An open instrument tells of the clock that it goes by, which a simulator has of its own.
+        """
+        return self._synchronisation.known() if (open_one := self.opened) is None else open_one.synchronised()
 
     @property
     def gain_ratios(self) -> dict[float, float] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from retrolux.device.errors import DeviceError
 from retrolux.device.log_queries import count, newest
+from retrolux.device.measurement import UNSYNCHRONISED
 
 SECONDS = 1.0  # from one look to the next
 
@@ -42,6 +43,7 @@ class LogFacts:
         if not last:
             return "no reading yet"
         told = _time(last[0].get("time"))
+        told += " by a clock that was not set" if last[0].get("clock") == UNSYNCHRONISED else ""
         return f"last reading {told}, {n:,} {'reading' if n == 1 else 'readings'}"
 
 

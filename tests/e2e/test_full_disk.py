@@ -81,6 +81,14 @@ def refused(answer: Any, words: str) -> None:
     assert document["remedy"]
 
 
+def not_ready(answer: Any, words: str) -> None:
+    assert answer.status_code == 503
+    document = answer.get_json()
+    assert document["type"] == "/problems/not-ready"
+    assert words in document["detail"]
+    assert {c["name"]: c["state"] for c in document["checks"]}["disk"] == "bad"
+
+
 def test_readings_until_the_card_is_full(lab: Laboratory, client: FlaskClient, card: Path) -> None:
     """Each is acknowledged and on the card, or refused; its index cannot be kept, and nothing waits for that."""
     told, status = [], 200
@@ -94,14 +102,15 @@ def test_readings_until_the_card_is_full(lab: Laboratory, client: FlaskClient, c
     refused(answer, "No space left")
     assert [r["id"] for r in read_records(lab.log_path)] == told
     moves = [len(pin.history) for pin in pins(lab)]
-    for path in ("/api?R=1", "/healthz"):
-        refused(client.get(path), "No space left")
+    refused(client.get("/api?R=1"), "No space left")
+    not_ready(client.get("/readyz"), "No space left")
     assert [len(pin.history) for pin in pins(lab)] == moves  # refused before the light moves
     assert [pin.duty_cycle for pin in pins(lab)] == [0, 0, 0]
     assert [r["id"] for r in client.get("/v1/log?limit=10000").get_json()["readings"]] == told
     assert client.get("/v1/models").status_code == 200
-    filler.unlink()
     assert client.get("/healthz").status_code == 200
+    filler.unlink()
+    assert client.get("/readyz").status_code == 200
     assert client.post("/v1/measure", json=SETTING).status_code == 200
     assert [r["id"] for r in read_records(lab.log_path)][:-1] == told
 
@@ -149,9 +158,10 @@ def test_a_card_that_is_read_only(card: Path) -> None:
     with Laboratory(config) as lab:
         jobs = Jobs(lab.journal)
         client = create_app(lab, jobs).test_client()
-        for answer in (client.post("/v1/measure", json=SETTING), client.get("/healthz")):
-            refused(answer, "Read-only file system")
-            assert "`dmesg`" in answer.get_json()["remedy"]
+        refused(answer := client.post("/v1/measure", json=SETTING), "Read-only file system")
+        not_ready(asked_too := client.get("/readyz"), "Read-only file system")
+        for each in (answer, asked_too):
+            assert "`dmesg`" in each.get_json()["remedy"]
         refused(client.post("/v1/fit", json={"models": ["linear"]}), "Read-only")
         assert client.get("/v1/log").get_json()["total"] == 1
         mount("-o", "remount,rw", card)
@@ -169,7 +179,8 @@ def test_a_server_starts_on_a_full_card_answers_and_measures_when_there_is_space
     (tmp_path / "retrolux.toml").write_text(f"state = '{config.state}'\n")
     _, url = start()
     assert asked(f"{url}/v1/log")["total"] == 1
-    assert asked(f"{url}/healthz")["status"] == 507
+    assert asked(f"{url}/healthz")["status"] == "ok"
+    assert asked(f"{url}/readyz")["status"] == 503
     assert asked(f"{url}/api?R=0.5")["status"] == 507
     filler.unlink()
     assert asked(f"{url}/api?R=0.5")["in"] == [0.5, 0, 0]

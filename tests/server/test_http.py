@@ -278,6 +278,7 @@ class TestOpenApi:
             ("get", "/v1/log", None),
             ("get", "/v1/status", None),
             ("get", "/healthz", None),
+            ("get", "/readyz", None),
         ],
     )
     def test_answers_keep_to_it(

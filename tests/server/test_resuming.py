@@ -182,7 +182,7 @@ def test_a_server_starts_whatever_its_journal_is(
         monkeypatch.setattr(full.journal, "_write", refuse)
     client = begun_again(full, jobs)
     assert "what was interrupted is not taken up" in caplog.text
-    assert client.get("/healthz").status_code == 200
+    assert client.get("/readyz").status_code == 200
 
 
 class TestProcesses:

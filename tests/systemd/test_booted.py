@@ -130,6 +130,7 @@ def test_a_stopped_server_is_started_anew_within_half_a_minute(service: Service)
     took = until(service.is_new, 30)
     print(f"\nSIGSTOP to ready again: {took:.1f} s")
     assert ask("/healthz") == {"status": "ok"}
+    assert ask("/readyz")["status"] == "ready"
     until(lambda: bool(reasons()), 5)
     assert reasons()[0].startswith("watchdog:")
 

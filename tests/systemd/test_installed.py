@@ -25,7 +25,7 @@ def in_use() -> str:
 
 def answers() -> bool:
     try:
-        return bool(ask("/healthz", timeout=5)["status"] == "ok")
+        return bool(ask("/readyz", timeout=5)["status"] == "ready")
     except OSError:
         return False
 
