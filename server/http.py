@@ -19,9 +19,10 @@ from retrolux.device.log import latest_records
 from retrolux.device.measurement import INPUTS, UNSYNCHRONISED, Exposure
 from retrolux.device.vitals import vitals
 from retrolux.models import registry
-from retrolux.server import claude_light, problems, schemas
+from retrolux.server import claude_light, observing, problems, schemas
 from retrolux.server.errors import BadArgument, BadRequest, NotJson, NotZip
 from retrolux.server.jobs import Jobs, Reporting
+from retrolux.server.metrics import MEDIA_TYPE, Metrics
 from retrolux.server.minds import Corrections, Mind, Own
 from retrolux.server.openapi import Operation, describe
 from retrolux.server.playback import play_back
@@ -97,6 +98,7 @@ OPERATIONS = (
     Operation("GET", "/v1/status", "What the server is and does", schemas.StatusAnswer),
     Operation("GET", "/healthz", "Alive: the process answers", schemas.HealthAnswer),
     Operation("GET", "/readyz", "Whether a reading could be made and kept", schemas.ReadyAnswer),
+    Operation("GET", "/metrics", "Counts, times and states, as Prometheus reads them", None),
 )
 
 
@@ -113,15 +115,18 @@ class Front:
         Answers questions to models.
     refits : Refits
         Has models fitted again that say they should be.
+    counted : Metrics
+        What was counted and timed.
     """
 
-    def __init__(self, laboratory: Station, jobs: Jobs, mind: Mind, refits: Refits) -> None:
+    def __init__(self, laboratory: Station, jobs: Jobs, mind: Mind, refits: Refits, counted: Metrics) -> None:
         self.laboratory = laboratory
         self.jobs = jobs
         self.mind = mind
         self.refits = refits
         self.store = ModelStore(laboratory.models_path)
         self.readiness = Readiness(laboratory)
+        self.counted = counted
 
     def api(self) -> Response:
         """Answer ``GET /api``."""
@@ -270,9 +275,17 @@ class Front:
         """Answer ``GET /readyz``; sensor, disk or clock that would spoil a reading are a problem document."""
         return _answer({"status": "ready", "checks": [f.to_json() for f in self.readiness.check()]})
 
+    def metrics(self) -> Response:
+        """Answer ``GET /metrics``."""
+        return Response(self.counted.text(), headers={"Cache-Control": "no-store"}, content_type=MEDIA_TYPE)
+
 
 def create_app(
-    laboratory: Station, jobs: Jobs, mind: Mind | None = None, clock: Callable[[], float] = time.monotonic
+    laboratory: Station,
+    jobs: Jobs,
+    mind: Mind | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    metrics: Metrics | None = None,
 ) -> Flask:
     """Return the WSGI application of a station; without a mind beside it, this process answers for models, too.
 
@@ -281,7 +294,8 @@ def create_app(
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
     mind = mind or Own(laboratory)
-    front = Front(laboratory, jobs, mind, Refits(laboratory.log_path, jobs, mind, clock))
+    metrics = metrics or Metrics(laboratory, jobs)
+    front = Front(laboratory, jobs, mind, Refits(laboratory.log_path, jobs, mind, clock), metrics)
     for op in OPERATIONS:
         view: Callable[..., Response] = getattr(front, _view(op))
         path = op.path.replace("{", "<").replace("}", ">")
@@ -290,6 +304,7 @@ def create_app(
         (rule.methods or set()).discard("HEAD")  # or a HEAD would measure
     app.add_url_rule("/openapi.json", "openapi", lambda: _answer(_description()))
     problems.register(app)
+    observing.register(app, metrics)
     return app
 
 

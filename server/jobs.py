@@ -4,6 +4,7 @@ import logging
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -183,6 +184,11 @@ class Jobs:
         """Return how many jobs are queued or running."""
         return sum(s.state in {"queued", "running"} for s in list(self._states.values()))
 
+    def standing(self) -> dict[tuple[str, str], int]:
+        """Return how many jobs of each kind that there was are queued and running, by kind and state."""
+        found = Counter((s.kind, s.state) for s in list(self._states.values()))
+        return {(kind, state): found[kind, state] for kind in list(self._lines) for state in ("queued", "running")}
+
     def wait(self) -> None:
         """Wait until every job that was submitted has ended."""
         for line, _ in list(self._lines.values()):
@@ -217,7 +223,9 @@ class Jobs:
                 return
             state.state = "running"
             self._running[state.id] = report
+        began = time.monotonic()
         self._do(state, work, report)
+        _tell(state, time.monotonic() - began)
         if state.state != "interrupted":
             self._write(state)
         with self._lock:
@@ -249,6 +257,14 @@ class Jobs:
             if event.get("job") == job and event.get("event") in {"started", "finished"}:
                 state = _replay(state, event)
         return state
+
+
+def _tell(state: JobState, seconds: float) -> None:
+    """Log how a job ended."""
+    fields = {"job": state.id, "kind": state.kind, "state": state.state, "seconds": round(seconds, 3)}
+    if state.problem is not None:
+        fields |= {"error": state.problem["type"], "detail": state.problem["detail"]}
+    _logger.info("job-ended", extra={"fields": fields})
 
 
 def _foreseen(error: Exception) -> RetroluxError:

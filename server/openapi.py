@@ -20,8 +20,8 @@ class Operation:
         HTTP method, and path with ``{parameters}``.
     summary : str
         One sentence for a reader.
-    answer : type of BaseModel
-        Form of the answer; the status is ``status``.
+    answer : type of BaseModel or None
+        Form of the answer; the status is ``status``. None where it is no JSON but ``text``, a media type.
     body : type of BaseModel, optional
         Form of the request's JSON body.
     query : tuple of dict
@@ -33,11 +33,12 @@ class Operation:
     method: str
     path: str
     summary: str
-    answer: type[BaseModel]
+    answer: type[BaseModel] | None
     body: type[BaseModel] | None = None
     query: tuple[dict[str, Any], ...] = ()
     status: int = 200
     binary: str | None = None
+    text: str = "text/plain"
 
 
 def describe(operations: Sequence[Operation], version: str) -> dict[str, Any]:
@@ -68,13 +69,17 @@ def _operation(op: Operation, refs: dict[type[BaseModel], Any]) -> dict[str, Any
     if op.binary is not None:
         document["requestBody"] = {"required": True, "content": {op.binary: {}}}
     document["responses"] = {
-        str(op.status): {"description": "the answer", "content": _json(refs[op.answer])},
+        str(op.status): {"description": "the answer", "content": _answered(op, refs)},
         "default": {
             "description": "a problem (RFC 9457)",
             "content": {"application/problem+json": {"schema": refs[schemas.Problem]}},
         },
     }
     return document
+
+
+def _answered(op: Operation, refs: dict[type[BaseModel], Any]) -> dict[str, Any]:
+    return {op.text: {"schema": {"type": "string"}}} if op.answer is None else _json(refs[op.answer])
 
 
 def _name(op: Operation) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Flask, Response, json
+from flask import Flask, Response, g, json
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException
 
@@ -41,6 +41,7 @@ def _answer(error: RetroluxError) -> Response:
 
 
 def _respond(document: dict[str, Any]) -> Response:
+    g.problem = document
     headers = {"Cache-Control": "no-store"}
     return Response(json.dumps(document), document["status"], headers, content_type=MEDIA_TYPE)
 

@@ -114,9 +114,10 @@ class Readiness:
         """Log what has changed for the better or worse."""
         for old, new in zip(before, self._found, strict=True):
             if new.state is State.BAD and old.seen != new.seen:
-                _logger.warning("not ready: %s", new.seen)
+                fields = {"event": "not-ready", "check": new.name, "detail": new.seen}
+                _logger.warning("not ready: %s", new.seen, extra={"fields": fields})
             elif old.state is State.BAD and new.state is not State.BAD:
-                _logger.info("%s: ready again", new.name)
+                _logger.info("ready", extra={"fields": {"check": new.name}})
 
     def _sensor(self, before: Finding) -> tuple[Finding, LogUnwritable | None]:
         """Return what is found of the sensor, and the error of a log that cannot be opened, which comes first."""

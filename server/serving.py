@@ -17,6 +17,7 @@ from retrolux.server.errors import PortInUse
 from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs
 from retrolux.server.manager import Manager
+from retrolux.server.metrics import Metrics
 from retrolux.server.minds import Beside
 from retrolux.server.receiving import LARGEST_MODEL
 from retrolux.server.resuming import take_up
@@ -67,7 +68,10 @@ def serve(laboratory: Station, host: str, port: int, ready: Callable[[str], None
         _check(laboratory, waits=watched.present)
         take_up(jobs, mind, laboratory.journal, laboratory.log_path)
         mind.moved = watched.moved
-        server = _waitress(watched.around(create_app(laboratory, jobs, mind)), listener)
+        metrics = Metrics(laboratory, jobs)
+        app = create_app(laboratory, jobs, mind, metrics=metrics)
+        server = _waitress(watched.around(app), listener)
+        metrics.waiting, metrics.feedings = lambda: len(server.task_dispatcher.queue), watched.feedings
 
         def each_turn() -> None:
             mind.kept.rest()
@@ -75,6 +79,7 @@ def serve(laboratory: Station, host: str, port: int, ready: Callable[[str], None
 
         ready(url := f"http://{_printable(host)}:{listener.getsockname()[1]}")
         watched.ready(url)
+        _logger.info("listening", extra={"fields": {"url": url}})
         _run(server, listener, stopping, each_turn, watched.stopping)
 
 
@@ -119,6 +124,7 @@ def _run(
         _turn(server)
         each_turn()
     told_to_stop()
+    _logger.info("stopping", extra={"fields": {"waiting": len(server.task_dispatcher.queue)}})
     _let_in(server, listener)
     server.del_channel()  # the listening socket: nobody new is let in
     deadline = time.monotonic() + DRAIN_SECONDS

@@ -3,14 +3,15 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from retrolux.device.automatic import Automatic
 from retrolux.device.disk import make_folder
-from retrolux.device.errors import InstrumentClosed
+from retrolux.device.errors import DeviceError, InstrumentClosed
 from retrolux.device.factory import open_instrument
 from retrolux.device.instrument import Instrument
 from retrolux.device.log import MeasurementLog
@@ -26,6 +27,8 @@ from retrolux.server.config import Config
 from retrolux.server.journal import Journal
 
 _logger = logging.getLogger(__name__)
+
+FAILURE = 500  # status from which an error is the instrument's, and not of who asked
 
 
 class Station:
@@ -48,6 +51,8 @@ class Station:
         What is being done with it.
     heard : callable
         Called at each step of a measurement, by the thread that measures.
+    measuring : callable
+        Returns what each measurement is made within, by which it is timed and counted.
     """
 
     def __init__(self, config: Config, log_path: Path | None = None, models: Path | None = None) -> None:
@@ -62,6 +67,8 @@ class Station:
         self.began = time.monotonic()
         self.activity = Activity()
         self.heard: Callable[[], None] = lambda: None
+        self.measuring: Callable[[], AbstractContextManager[None]] = nullcontext
+        self._failing: str | None = None
         self._synchronisation = Synchronisation()
 
     @property
@@ -118,8 +125,23 @@ class Station:
         **extra: Any,  # noqa: ANN401 - JSON values
     ) -> Measurement:
         """Measure and log; the reading is on disk when this returns. See :meth:`Recorder.measure`."""
-        with self.activity.doing("measuring"):
+        with self.activity.doing("measuring"), self._told(), self.measuring():
             return self.recorder.measure(inputs, channels, exposure, dark, **extra)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Log when measurements begin to fail for another reason, and when they succeed again."""
+        try:
+            yield
+        except DeviceError as error:
+            if error.status >= FAILURE and error.type != self._failing:
+                self._failing = error.type
+                fields = {"event": "fault", "error": error.type, "detail": error.cause}
+                _logger.warning("no reading: %s", error.cause, extra={"fields": fields})
+            raise
+        if self._failing is not None:
+            _logger.info("recovered", extra={"fields": {"error": self._failing}})
+            self._failing = None
 
     def answers(self, seconds: float) -> bool:
         """Return whether the way that a measurement goes is free, or a measurement is at a step that may take longer.

@@ -49,6 +49,8 @@ class Watchdog:
     ----------
     trouble : str or None
         What the instrument failed with when it was last asked, in words.
+    feedings : int
+        How often it was fed.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Watchdog:
         self._asking = False
         self._asker: int | None = None
         self.trouble: str | None = None
+        self.feedings = 0
 
     def turn(self, hand: Callable[[Any], None], aside: Callable[[Callable[[], None]], None]) -> None:
         """Ask for signs of life where it is time; never waits.
@@ -127,6 +130,7 @@ class Watchdog:
         now = self._clock()
         if now - self._fed >= SPARING * self._every and now - self._moved <= self._every + LATE:
             self._fed = now
+            self.feedings += 1
             self._feed()
 
 

@@ -40,6 +40,10 @@ class Watched:
         """Whether there is a manager."""
         return self._manager.present
 
+    def feedings(self) -> int:
+        """Return how often the watchdog was fed."""
+        return 0 if self._watchdog is None else self._watchdog.feedings
+
     def ready(self, url: str) -> None:
         """Say that the port listens, and begin to be watched."""
         self._manager.tell("READY=1", f"STATUS=listening on {url}")
