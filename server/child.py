@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from retrolux.server.lines import log_to_the_journal
 from retrolux.server.passing import passed
 from retrolux.server.processes import ANSWER, KNOWN, PROBLEM, PROGRESS
 from retrolux.server.signals import ENDING
@@ -33,6 +34,7 @@ FIRST_TO_GO = "500"  # of 1000: where memory runs out, the system shall take thi
 
 def main() -> None:
     """Answer until the server is gone."""
+    log_to_the_journal(os.environ)
     setup = json.loads(sys.stdin.readline())
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)  # the server is told, finishes what it was asked, and ends this
