@@ -27,6 +27,10 @@ class Measuring(Protocol):
     def log_path(self) -> Path:
         """Where readings go."""
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the instrument is another machine's."""
+
     def answers(self, seconds: float) -> bool:
         """Return whether the way of a measurement is free, or a measurement is at a step that may take longer."""
 
@@ -127,6 +131,8 @@ class Readiness:
             return skipped("sensor", "It is not looked for while the log cannot be opened."), error
         except DeviceError as error:
             return from_error("sensor", error), None
+        if self._station.elsewhere:
+            return skipped("sensor", "It is another machine's: only a reading tells whether it answers."), None
         return good("sensor", "The sensor answers, or is measuring.") if answered else before, None
 
     def _disk(self, refused: LogUnwritable | None) -> Finding:

@@ -170,6 +170,11 @@ class Station:
         """The instrument where it is open; never waits for whoever opens it."""
         return None if (recorder := self._recorder) is None else recorder.instrument
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the instrument is another machine's, which nobody asks for a sign of life."""
+        return self.config.device.startswith(("http://", "https://"))
+
     def synchronised(self) -> bool | None:
         """Return whether readings are dated by a clock that is set; None where nobody says.
 

@@ -12,9 +12,11 @@ from flask.testing import FlaskClient
 from retrolux.device.errors import LogUnwritable, SensorMissing
 from retrolux.device.findings import Finding, State
 from retrolux.server import readiness
+from retrolux.server.config import Config
 from retrolux.server.errors import NotReady
 from retrolux.server.laboratory import Laboratory
 from retrolux.server.readiness import TOO_LONG, Readiness
+from retrolux.server.station import Station
 
 NOW = 1_763_870_458.0
 
@@ -27,6 +29,7 @@ class Place:
         self.sensor: bool | Exception = True
         self.log: Exception | None = None
         self.set: bool | None = True
+        self.elsewhere = False
         self.free = threading.Event()
         self.free.set()
 
@@ -143,6 +146,13 @@ def test_what_was_not_foreseen_is_bad(ready: Readiness, place: Place, caplog: py
     place.sensor = RuntimeError("what?")
     assert ready.findings()[0].state is State.BAD
     assert "RuntimeError: what?" in caplog.text
+
+
+def test_another_machine_s_sensor_is_not_said_to_answer(ready: Readiness, place: Place, tmp_path: Path) -> None:
+    place.elsewhere = True
+    assert states(ready.check())["sensor"] == "skipped"
+    assert Station(Config(state=tmp_path, device="http://host:8000")).elsewhere
+    assert not Station(Config(state=tmp_path, device="sim")).elsewhere
 
 
 class TestOverHttp:
