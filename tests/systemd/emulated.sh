@@ -74,5 +74,5 @@ say "install.sh --uninstall"
 install --uninstall
 [ ! -e "$root/opt/retrolux" ]
 [ -e "$root/etc/retrolux/retrolux.toml" ]
-du -sh "$root"
+du -shx "$root"
 say "done"
