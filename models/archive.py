@@ -65,7 +65,7 @@ def _members(content: bytes, largest: int) -> Files:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             listed = archive.infolist()
             _refuse(listed, largest)
-            return {member.filename: archive.read(member) for member in listed}
+            return {member.filename: _content(archive, member) for member in listed}
     except BadArchive:
         raise
     except (
@@ -73,6 +73,12 @@ def _members(content: bytes, largest: int) -> Files:
         NotImplementedError, RuntimeError,
     ) as error:  # fmt: skip # whatever zipfile meets in a damaged one
         raise BadArchive(f"The body is no zip that can be read: {error}.", _REMEDY) from error
+
+
+def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
+    """Return a member's bytes, of which no more are unpacked than it claims: all at once they may be gigabytes."""
+    with archive.open(member) as file:
+        return file.read(member.file_size + 1)
 
 
 def _refuse(listed: list[zipfile.ZipInfo], largest: int) -> None:

@@ -3,7 +3,9 @@
 import hashlib
 import io
 import json
+import math
 import os
+import re
 import tempfile
 import zipfile
 from collections.abc import Mapping
@@ -20,6 +22,14 @@ FORMAT = 1
 
 MANIFEST = "manifest.json"
 _REMEDY = "Fit the model again."
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_HEAD = re.compile(
+    rb"\x93NUMPY\x01\x00..\{'descr': '(?P<kind>[<|][biufU][0-9]{1,4})', 'fortran_order': (?P<turned>True|False), "
+    rb"'shape': \((?P<shape>[0-9, ]{0,100})\), \} *\n",
+    re.DOTALL,
+)
+"""The header that NumPy writes of an array of numbers or text (its format 1.0)."""
+LARGEST_MANIFEST = 5_000_000  # bytes
 
 
 def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
@@ -30,14 +40,36 @@ def pack(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def unpack(content: bytes) -> dict[str, NDArray[Any]]:
-    """Return the arrays of :func:`pack`. Raises ModelUnreadable."""
+    """Return the arrays of :func:`pack`; no header is believed before it is compared with what follows it.
+
+    Raises
+    ------
+    ModelUnreadable
+        Where they are compressed, claim another size than they have, or are of Python's objects.
+    """
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            if any(member.compress_type != zipfile.ZIP_STORED for member in file.zip.infolist()):
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            members = archive.infolist()
+            if any(member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1 for member in members):
                 raise ValueError("they are compressed")  # nobody here does: they may be much larger than they look
-            return {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, MemoryError, AttributeError, zipfile.BadZipFile) as error:
-        raise ModelUnreadable(f"A saved model's arrays cannot be read: {error}.", _REMEDY) from error
+            if sum(member.file_size for member in members) > len(content):
+                raise ValueError("they claim to be larger than they are")
+            return {member.filename.removesuffix(".npy"): _array(archive.read(member)) for member in members}
+    except Exception as error:  # whatever zipfile and NumPy meet in what may be anything
+        raise ModelUnreadable(f"A saved model's arrays cannot be read: {error}."[:300], _REMEDY) from error
+
+
+def _array(content: bytes) -> NDArray[Any]:
+    """Return the array of an npy file. Raises ValueError for a form that :func:`pack` does not make."""
+    head = _HEAD.match(content)
+    if head is None:
+        raise ValueError("one is of another form than ours")
+    kind, turned, sizes = np.dtype(head["kind"].decode()), head["turned"] == b"True", head["shape"]
+    shape = tuple(int(size) for size in sizes.split(b",") if size.strip())
+    if kind.itemsize * math.prod(shape) != len(content) - head.end():
+        raise ValueError("one has another size than it claims")
+    flat = np.frombuffer(content, kind, offset=head.end()).copy()
+    return flat.reshape(shape, order="F" if turned else "C")
 
 
 def write(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes]) -> None:
@@ -69,10 +101,14 @@ def write(folder: Path, manifest: Mapping[str, Any], files: Mapping[str, bytes])
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Return a saved model's manifest. Raises ModelUnreadable."""
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        with (folder / MANIFEST).open("rb") as file:
+            content = file.read(LARGEST_MANIFEST + 1)
+        if len(content) > LARGEST_MANIFEST:
+            raise ValueError("it is too large")
+        manifest = json.loads(content)
     except FileNotFoundError as error:
         raise ModelUnreadable(f"There is no saved model in {folder}.", "Fit one first.") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelUnreadable(f"The manifest in {folder} cannot be read: {error}.", _REMEDY) from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
         raise ModelUnreadable(f"The manifest in {folder} is incomplete.", _REMEDY)
@@ -80,6 +116,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise ModelUnreadable(
             f"The model in {folder} has format {manifest.get('format')!r}; this version reads {FORMAT}.", _REMEDY
         )
+    if strange := [name for name in manifest["files"] if not _NAME.fullmatch(name)]:
+        raise ModelUnreadable(f"The manifest in {folder} has {strange[0][:100]!r}, no plain file name.", _REMEDY)
     return manifest
 
 
@@ -90,7 +128,7 @@ def read(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
 
 
 def _checked(folder: Path, name: str, digest: str) -> bytes:
-    path = folder / _stored(name, digest)
+    path = folder / _stored(name, str(digest))
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -86,14 +86,16 @@ class Simulator(Section):
 class Serve(Section):
     """``[serve]``: where the HTTP server listens.
 
-    ``idle`` is after how many minutes without a question to a model the process that answers them is let go; ``learn``
-    whether saved models learn what is logged after their fit.
+    ``names`` are further names by which browsers and other clients may call it, such as ``light.example.edu``. ``idle``
+    is after how many minutes without a question to a model the process that answers them is let go; ``learn`` whether
+    saved models learn what is logged after their fit.
     """
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
     idle: FiniteFloat = Field(10, gt=0)
     learn: bool = True
+    names: tuple[str, ...] = ()
 
 
 class Calibration(Section):

@@ -132,6 +132,20 @@ class ProcessEnded(ServerError, ChildProcessError):
     status = 503
 
 
+class TooMany(ServerError, BlockingIOError):
+    """Raised when there are more connections, or more jobs that wait, than a server takes on."""
+
+    type = "/problems/too-many"
+    status = 503
+
+
+class Stranger(ServerError, PermissionError):
+    """Raised when a browser asks on behalf of another site, or under a name that is not this server's."""
+
+    type = "/problems/stranger"
+    status = 403
+
+
 class NoEngine(ServerError, ConnectionError):
     """Raised when the workers that are to do the work cannot be reached, or are not as this program is."""
 

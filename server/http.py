@@ -19,7 +19,7 @@ from retrolux.device.log import latest_records
 from retrolux.device.measurement import INPUTS, UNSYNCHRONISED, Exposure
 from retrolux.device.vitals import vitals
 from retrolux.models import registry
-from retrolux.server import claude_light, observing, problems, schemas
+from retrolux.server import claude_light, observing, problems, schemas, strangers
 from retrolux.server.errors import BadArgument, BadRequest, NotJson, NotZip
 from retrolux.server.jobs import Jobs, Reporting
 from retrolux.server.metrics import MEDIA_TYPE, Metrics
@@ -303,6 +303,7 @@ def create_app(
     for rule in app.url_map.iter_rules("GET /api"):
         (rule.methods or set()).discard("HEAD")  # or a HEAD would measure
     app.add_url_rule("/openapi.json", "openapi", lambda: _answer(_description()))
+    strangers.register(app, [laboratory.config.serve.host, *laboratory.config.serve.names])
     problems.register(app)
     observing.register(app, metrics)
     return app

@@ -11,12 +11,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from retrolux.device.errors import DeviceError
-from retrolux.server.errors import NotFound, ServerError
+from retrolux.server.errors import NotFound, ServerError, TooMany
 from retrolux.server.journal import Journal
 from retrolux.server.passing import BASES, RetroluxError, problem
 
 _logger = logging.getLogger(__name__)
 
+WAITING = 100
+"""Jobs of a kind that may wait for their turn."""
+REMEMBERED = 1000
+"""Jobs whose state is in memory; of others the journal tells."""
 CANCEL_SECONDS = 5  # that whoever cancels a job waits for its end
 
 
@@ -117,7 +121,9 @@ class Jobs:
         self._closing = False
 
     def submit(self, kind: str, params: dict[str, Any], work: Work) -> JobState:
-        """Queue work and return its state at once. Raises LogUnwritable."""
+        """Queue work and return its state at once. Raises LogUnwritable, TooMany."""
+        if self._line(kind).qsize() >= WAITING:
+            raise TooMany(f"{WAITING} jobs wait for their turn to {kind}.", "Ask again later, or cancel some.")
         return self._queued(self._journal.started(kind, params, queued=True), kind, work)
 
     def resume(self, job: str, kind: str, work: Work) -> JobState:
@@ -127,9 +133,17 @@ class Jobs:
 
     def _queued(self, job: str, kind: str, work: Work) -> JobState:
         state = JobState(job, kind, time.time())
-        self._states[job] = state
+        self._remember(state)
         self._line(kind).put((state, work))
         return state
+
+    def _remember(self, state: JobState) -> None:
+        """Keep a state, and forget the oldest that have ended where there are many."""
+        with self._lock:
+            self._states[state.id] = state
+            ended = [job for job, known in self._states.items() if known.finished is not None]
+            for job in ended[: max(len(self._states) - REMEMBERED, 0)]:
+                del self._states[job]
 
     def _line(self, kind: str) -> _Line:
         """Return the queue of this kind; a fit that takes an hour shall not keep an aim from its turn."""

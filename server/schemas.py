@@ -1,12 +1,21 @@
 """Requests and answers of the HTTP interface, as pydantic models; OpenAPI is generated from them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, StrictStr, model_validator
 
 Count = Annotated[FiniteFloat, Field(description="counts at the reference exposure, gain 128 × 280.78 ms")]
 Duty = Annotated[FiniteFloat, Field(ge=0, le=1, description="duty of the light's channel")]
+MOST_NAMES = 1000
+"""Columns that a request may name: a table's model may have many."""
+MOST_TARGETS = 100_000
+MOST_DRAWS = 10_000_000
+"""Of a request of many targets, samples of all together."""
+Name = Annotated[str, Field(max_length=200)]
+Counts = Annotated[dict[Name, Count], Field(max_length=MOST_NAMES)]
+Duties = Annotated[dict[Name, Duty], Field(max_length=MOST_NAMES)]
 Method = Literal["linear", "pls", "gmm", "forest", "bayes"]
+METHODS = get_args(Method)
 
 
 class Request(BaseModel):
@@ -32,8 +41,8 @@ class ExposureRequest(Request):
 class MeasureRequest(Request):
     """Set the light to these duties and read the sensor."""
 
-    inputs: dict[str, Duty] = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
-    channels: list[str] | None = Field(None, description="channels to read; all ten by default")
+    inputs: Duties = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
+    channels: list[Name] | None = Field(None, max_length=100, description="channels to read; all ten by default")
     exposure: ExposureRequest | Literal["auto"] | None = Field(
         None, description="of this reading alone, or auto: each channel at its own; the instrument's own by default"
     )
@@ -80,14 +89,14 @@ class ClaudeLightReading(BaseModel):
 class KnownPair(Request):
     """Inputs, and what they gave."""
 
-    inputs: dict[str, Duty] = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
-    outputs: dict[str, Count] | None = Field(None, description="those that are not named are predicted")
+    inputs: Duties = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
+    outputs: Counts | None = Field(None, description="those that are not named are predicted")
 
 
 class InvertRequest(Request):
     """Which inputs give this target?"""
 
-    target: dict[str, Count] = Field(examples=[{"445nm": 16384, "515nm": 16384, "630nm": 16384}])
+    target: Counts = Field(examples=[{"445nm": 16384, "515nm": 16384, "630nm": 16384}])
     model: Method = "gmm"
     samples: int = Field(500, ge=2, le=100_000)
     net: bool = Field(False, description="the target is of the light alone, without the ambient light")
@@ -99,11 +108,19 @@ class InvertRequest(Request):
 class ManyRequest(Request):
     """Which inputs give each of these targets? They name the same channels."""
 
-    names: list[str] = Field(min_length=1, examples=[["445nm", "515nm", "630nm"]])
-    targets: list[list[Count]] = Field(min_length=1, description="a row a target, a number a name")
+    names: list[Name] = Field(min_length=1, max_length=MOST_NAMES, examples=[["445nm", "515nm", "630nm"]])
+    targets: list[Annotated[list[Count], Field(max_length=MOST_NAMES)]] = Field(
+        min_length=1, max_length=MOST_TARGETS, description="a row a target, a number a name"
+    )
     model: Method = "gmm"
     samples: int = Field(500, ge=2, le=100_000)
     net: bool = Field(False, description="the targets are of the light alone, without the ambient light")
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if len(self.targets) * self.samples > MOST_DRAWS:
+            raise ValueError(f"targets times samples may be {MOST_DRAWS} at most")
+        return self
 
 
 class ManyAnswer(Answer):
@@ -129,7 +146,7 @@ class ManyAnswer(Answer):
 class AimRequest(Request):
     """Meet this target on the instrument: invert, measure, correct, a few times."""
 
-    target: dict[str, Count] = Field(examples=[{"445nm": 16384, "515nm": 16384, "630nm": 16384}])
+    target: Counts = Field(examples=[{"445nm": 16384, "515nm": 16384, "630nm": 16384}])
     model: Method = "bayes"
     shots: int = Field(3, ge=1, le=20, description="at most so many readings")
     anyway: bool = Field(False, description="also where the model holds the target to be unattainable")
@@ -212,7 +229,7 @@ class SolutionAnswer(Answer):
 class PredictRequest(Request):
     """Which outputs do these inputs give?"""
 
-    inputs: dict[str, Duty] = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
+    inputs: Duties = Field(examples=[{"R": 0.47, "G": 0.23, "B": 0.52}])
     model: Method = "gmm"
 
 
@@ -229,7 +246,7 @@ class SampleRequest(Request):
 
     model: Method = "gmm"
     n: int = Field(500, ge=1, le=100_000)
-    given: dict[str, FiniteFloat] = Field(default_factory=dict)
+    given: dict[Name, FiniteFloat] = Field(default_factory=dict, max_length=MOST_NAMES)
     seed: int = Field(0, ge=0, lt=2**31)
 
 
@@ -251,7 +268,7 @@ class ForestOptions(Request):
 class FitRequest(Request):
     """Fit these methods to the server's log; all that are installed by default."""
 
-    models: list[Method] | None = Field(None, min_length=1)
+    models: list[Method] | None = Field(None, min_length=1, max_length=len(METHODS))
     seed: int = Field(0, ge=0, lt=2**31)
     forest: ForestOptions | None = Field(None, description="of the method forest")
 

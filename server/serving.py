@@ -13,13 +13,13 @@ from typing import Any
 from retrolux.device.disk import PASSING
 from retrolux.device.errors import LogUnwritable, SensorMissing, SensorReset, SensorTimeout
 from retrolux.device.factory import open_instrument
+from retrolux.server.connections import Listener
 from retrolux.server.errors import PortInUse
 from retrolux.server.http import create_app
 from retrolux.server.jobs import Jobs
 from retrolux.server.manager import Manager
 from retrolux.server.metrics import Metrics
 from retrolux.server.minds import Beside
-from retrolux.server.receiving import LARGEST_MODEL
 from retrolux.server.resuming import take_up
 from retrolux.server.signals import handled
 from retrolux.server.station import Station
@@ -70,7 +70,7 @@ def serve(laboratory: Station, host: str, port: int, ready: Callable[[str], None
         mind.moved = watched.moved
         metrics = Metrics(laboratory, jobs)
         app = create_app(laboratory, jobs, mind, metrics=metrics)
-        server = _waitress(watched.around(app), listener)
+        server = Listener(watched.around(app), listener, THREADS)
         metrics.waiting, metrics.feedings = lambda: len(server.task_dispatcher.queue), watched.feedings
 
         def each_turn() -> None:
@@ -96,20 +96,6 @@ def _check(laboratory: Station, *, waits: bool) -> None:
             raise
         _logger.warning("no reading can be made yet: %s", error)
         open_instrument(laboratory.config.device, laboratory.settings).close()  # dark, whatever it was before
-
-
-def _waitress(app: Any, listener: socket.socket) -> Any:  # noqa: ANN401 - waitress has no types
-    from waitress.server import create_server  # noqa: PLC0415 - only the server process needs it
-
-    # poll() serves more than 1024 sockets; a body is refused in words by the application, a huge one while it arrives
-    return create_server(
-        app,
-        sockets=[listener],
-        threads=THREADS,
-        ident="retrolux",
-        asyncore_use_poll=True,
-        max_request_body_size=2 * LARGEST_MODEL,
-    )
 
 
 def _run(
@@ -146,6 +132,7 @@ def _let_in(server: Any, listener: socket.socket) -> None:  # noqa: ANN401
 
 def _turn(server: Any) -> None:  # noqa: ANN401
     server.asyncore.loop(timeout=POLL_SECONDS, use_poll=True, map=server._map, count=1)
+    server.look()
 
 
 def _is_busy(server: Any) -> bool:  # noqa: ANN401
