@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from retrolux.device.disk import locked, refusal, sync_folder, unwritable
 from retrolux.device.errors import InstrumentClosed, LogUnreadable, LogUnwritable
 from retrolux.device.series import Rotation, close_file, closed_files, is_file_of, place_of
-from retrolux.device.tearing import BLOCK, Repair, is_torn, last_line, parse_line, repair
+from retrolux.device.tearing import BLOCK, LONGEST, Repair, is_torn, last_line, parse_line, repair
 
 __all__ = ["BLOCK", "JsonLines", "Repair", "objects", "read_lines"]
 
@@ -85,9 +85,11 @@ class JsonLines:
         InstrumentClosed
             When the file is closed.
         ValueError, TypeError
-            When the record has no JSON form, as NaN has none; nothing was written.
+            When the record has no JSON form, as NaN has none, or one that is too long; nothing was written.
         """
         line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        if len(line) > LONGEST:
+            raise ValueError(f"a line of {len(line)} bytes is longer than {LONGEST}")
         with self._one_at_a_time:
             self._check()
             try:
@@ -260,9 +262,18 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """
     try:
         with path.open("rb") as file:
-            yield from objects(path, file)
+            yield from objects(path, lines_of(file))
     except OSError as error:
         raise LogUnreadable(f"{path} cannot be read: {error.strerror}.", "Name a readable log.") from error
+
+
+def lines_of(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a file's lines, with their newlines; what is longer than a line may be comes in parts, of which none is one.
+
+    So a file without newlines takes no more memory than a line does.
+    """
+    while line := file.readline(LONGEST + 1):
+        yield line
 
 
 def objects(path: Path, lines: Iterable[bytes], first: int = 1) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -272,6 +283,11 @@ def objects(path: Path, lines: Iterable[bytes], first: int = 1) -> Iterator[tupl
         record = parse_line(line)
         if record is not None:
             yield number, record
+        elif len(line) > LONGEST:
+            raise LogUnreadable(
+                f"{path}, line {number} is longer than {LONGEST} bytes, and no reading's.",
+                "Remove that line; the rest is whole.",
+            )
         elif is_torn(line) and next(rest, None) is None:
             _logger.warning("%s: line %d is torn and was left out.", path, number)
         else:

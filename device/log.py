@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from retrolux.device.errors import LogUnreadable
-from retrolux.device.jsonl import JsonLines, objects
+from retrolux.device.jsonl import JsonLines, lines_of, objects
 from retrolux.device.measurement import Measurement
 from retrolux.device.series import each_file
 from retrolux.device.tearing import parse_line
@@ -48,7 +48,7 @@ def each_record(path: Path) -> Iterator[dict[str, Any]]:
     """
     try:
         for place, file in each_file(path):
-            yield from (checked(place, number, record) for number, record in objects(place, file))
+            yield from (checked(place, number, record) for number, record in objects(place, lines_of(file)))
     except OSError as error:
         raise LogUnreadable(f"{path} cannot be read: {error.strerror}.", "Name a readable log.") from error
 

@@ -19,6 +19,8 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from retrolux.device.tearing import LONGEST
+
 STRIDE = 256
 """Lines of a block."""
 SUFFIX = ".index"
@@ -123,6 +125,8 @@ def _grown(index: Index, file: BinaryIO) -> Index:
     rest, start = b"", index.end
     more: list[tuple[int, float, float, int]] = []
     while content := file.read(_READ):
+        if len(rest) > 32 * LONGEST or (len(rest) > LONGEST and b"\n" not in rest[-LONGEST:]):
+            break  # a line that is none: whoever reads on says so
         rest += content
         at = 0
         for end in _ends(rest):

@@ -1,6 +1,7 @@
 """Questions to a log that do not read all of it."""
 
 import contextlib
+import errno
 import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,7 +13,8 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 
 from retrolux.device.errors import LogUnreadable
-from retrolux.device.jsonl import objects
+from retrolux.device.jsonl import lines_of, objects
+from retrolux.device.tearing import LONGEST
 from retrolux.device.log import checked
 from retrolux.device.log_index import STRIDE, Index, Stale, block, index_of
 from retrolux.device.series import each_file, exists
@@ -141,7 +143,7 @@ def _devices(place: Path, file: BinaryIO) -> set[str]:
     found = {text for lines in _lines(file) for text in set(_DEVICE.findall(lines))}
     if len(found) > 1 or any(b"\\" in text for text in found):  # perhaps one is no record's own: look closely
         file.seek(0)
-        records = (checked(place, number, record) for number, record in objects(place, file))
+        records = (checked(place, number, record) for number, record in objects(place, lines_of(file)))
         return {str(record["device"]) for record in records if "device" in record}
     return {text[1:-1].decode() for text in found}
 
@@ -169,7 +171,7 @@ def _records(path: Path, file: BinaryIO, index: Index, i: int) -> list[Record]:
 def _tail(path: Path, file: BinaryIO, index: Index) -> list[Record]:
     """Return the records behind the blocks; a torn last line is left out."""
     file.seek(index.end)
-    return _parsed(path, file.read(), index.lines)
+    return [checked(path, number, record) for number, record in objects(path, lines_of(file), index.lines + 1)]
 
 
 def _parsed(path: Path, content: bytes, before: int) -> list[Record]:
@@ -179,4 +181,7 @@ def _parsed(path: Path, content: bytes, before: int) -> list[Record]:
 def _lines(file: BinaryIO) -> Iterator[bytes]:
     """Yield a file's bytes in whole lines, many at a time."""
     while content := file.read(_READ):
-        yield content + file.readline()
+        rest = file.readline(LONGEST + 1)
+        if len(rest) > LONGEST:
+            raise OSError(errno.EFBIG, f"a line is longer than {LONGEST} bytes")
+        yield content + rest

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 BLOCK = 65536
+LONGEST = 2_000_000
+"""Bytes of a line at most, its newline included; a record has hundreds, a journal's event as many as a request's body."""
 _CONTROL = re.compile(r"[\x01-\x1f]")  # which no JSON line has
 _INSIDE = bytes(range(0x80, 0xC0))  # of a character of UTF-8, but for its first byte
 
@@ -41,7 +43,9 @@ class Repair:
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """Return a line's object; None where it is no JSON object of finite numbers."""
+    """Return a line's object; None where it is too long, or no JSON object of finite numbers."""
+    if len(line) > LONGEST:
+        return None
     try:
         record = json.loads(line, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):  # also UnicodeDecodeError
@@ -99,6 +103,8 @@ def repair(file: int, *, opening: bool) -> Repair | None:
 
 
 def _mended(file: int, line: bytes, start: int) -> Repair | None:
+    if len(line) > LONGEST:
+        raise OSError(errno.EFBIG, f"its last line is longer than {LONGEST} bytes")
     ended, whole = line.endswith(b"\n"), parse_line(line) is not None
     if ended and (whole or not is_torn(line)):  # what is neither is for readers to name
         return None
@@ -113,7 +119,7 @@ def _mended(file: int, line: bytes, start: int) -> Repair | None:
 
 
 def last_line(file: int, end: int) -> tuple[bytes, int]:
-    """Return the last line, with its newline where it has one, and where it begins."""
+    """Return the last line, with its newline where it has one, and where it begins; of one too long only its end."""
     tail, start = b"", end
     while start > 0:
         step = min(BLOCK, start)
@@ -122,6 +128,8 @@ def last_line(file: int, end: int) -> tuple[bytes, int]:
         if cut >= 0:
             return block[cut + 1 :] + tail, start - step + cut + 1
         tail, start = block + tail, start - step
+        if len(tail) > LONGEST:
+            return tail, start
     return tail, 0
 
 

@@ -8,6 +8,7 @@ those about different ones do not.
 import json
 import logging
 import os
+import resource
 import signal
 import sys
 import threading
@@ -39,6 +40,8 @@ def main() -> None:
     for number in ENDING:
         signal.signal(number, signal.SIG_IGN)  # the server is told, finishes what it was asked, and ends this
     os.nice(setup["nice"])
+    if (most := setup.get("memory")) is not None:
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(FIRST_TO_GO, encoding="ascii")
     last: list[Callable[[], None]] = []

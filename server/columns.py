@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from retrolux.device.jsonl import objects
+from retrolux.device.tearing import LONGEST
 from retrolux.device.log import checked
 from retrolux.device.series import each_file, size
 from retrolux.models.errors import BadData
@@ -114,7 +115,7 @@ def _stretches(file: BinaryIO, at: int) -> Iterator[bytes]:
     """Yield the lines from a byte on, many at a time; a last one without an end is a stretch of its own."""
     file.seek(at)
     while content := file.read(STRETCH):
-        content += file.readline()
+        content += file.readline(LONGEST + 1)  # what is longer is refused by file and line
         end = content.rfind(b"\n") + 1
         yield from (part for part in (content[:end], content[end:]) if part)
 

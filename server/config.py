@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 from pydantic_core import ErrorDetails
@@ -18,6 +18,8 @@ from retrolux.device.series import EVERY, Rotation
 from retrolux.device.settings import BACKENDS, InstrumentSettings
 from retrolux.server.errors import BadConfiguration
 from retrolux.server.places import find_config
+
+LARGEST = 100_000  # bytes of the file
 
 
 def default_state(env: Mapping[str, str] = os.environ) -> Path:
@@ -101,7 +103,7 @@ class Serve(Section):
 class Calibration(Section):
     """``[calibration]``: measured gain ratios to gain 128, such as ``gain_ratios = { "64" = 0.503 }``."""
 
-    gain_ratios: dict[float, Annotated[FiniteFloat, Field(gt=0)]] | None = None
+    gain_ratios: dict[Annotated[FiniteFloat, Field(gt=0)], Annotated[FiniteFloat, Field(gt=0)]] | None = None
 
 
 class Log(Section):
@@ -123,7 +125,7 @@ class Log(Section):
     @field_validator("path")
     @classmethod
     def _at_home(cls, path: Path) -> Path:
-        return path.expanduser()
+        return _path(path)
 
 
 class Config(Section):
@@ -152,7 +154,7 @@ class Config(Section):
     @field_validator("state")
     @classmethod
     def _at_home(cls, path: Path) -> Path:
-        return path.expanduser()
+        return _path(path)
 
     @field_validator("log", mode="before")
     @classmethod
@@ -200,15 +202,34 @@ def load_config(named: Path | None = None) -> Config:
     if path is None:
         return Config()
     try:
-        return Config.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return Config.model_validate(_table(path))
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(str(part) for part in first["loc"])
         raise BadConfiguration(
             f"{path}: {entry}: {_in_words(first)}.", "Correct that entry; README.md lists all."
         ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadConfiguration(f"{path} cannot be read: {error}.", "Name a readable TOML file.") from error
+
+
+def _table(path: Path) -> dict[str, Any]:
+    """Return a file's entries. Raises OSError, ValueError, RecursionError."""
+    with path.open("rb") as file:
+        content = file.read(LARGEST + 1)
+    if len(content) > LARGEST:
+        raise ValueError(f"it is larger than {LARGEST} bytes")
+    return tomllib.loads(content.decode().replace("\r\n", "\n"))
+
+
+def _path(path: Path) -> Path:
+    """Return a path with the home folder in it. Raises ValueError for what names no file."""
+    if "\0" in str(path):
+        raise ValueError("a path has no null character")
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise ValueError(f"there is no home folder {path.parts[0]}") from error
 
 
 def _in_words(error: ErrorDetails) -> str:

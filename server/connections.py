@@ -108,6 +108,12 @@ class Connection(HTTPChannel):
         taken: bool = super().received(data)
         return taken
 
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Wait until its client has read; not where it was cut just before, of which nobody would be told any more."""
+        with self.outbuf_lock:
+            if self.connected:
+                super()._flush_outbufs_below_high_watermark()
+
     @property
     def held(self) -> int:
         """Bytes of it that wait here."""

@@ -17,6 +17,8 @@ from retrolux.server.station import Station
 
 Asked = Mapping[str, Any]
 TRIAL_SECONDS = 120  # for a model that was sent to be loaded and to answer, on a busy Raspberry Pi
+TRIAL_BYTES = 1_500_000_000
+"""Of data that it may have there: libraries and threads take a third, and a model claims to be whatever it likes."""
 BEHIND = 15  # what a fit's priority is lowered by (nice)
 
 
@@ -100,7 +102,7 @@ class Beside:
 
     def trial(self, asked: Asked) -> None:
         """Try a model in a process of its own: whatever it does there, no other question waits for it or ends by it."""
-        process = Process(self._setup())
+        process = Process(self._setup() | {"memory": TRIAL_BYTES})
         waiting = threading.Timer(TRIAL_SECONDS, process.kill)
         waiting.start()
         try:
