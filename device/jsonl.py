@@ -268,7 +268,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def lines_of(file: BinaryIO) -> Iterator[bytes]:
-    """Yield a file's lines, with their newlines; what is longer than a line may be comes in parts, of which none is one.
+    """Yield a file's lines, with their newlines; what is too long for one comes in parts, of which none is one.
 
     So a file without newlines takes no more memory than a line does.
     """

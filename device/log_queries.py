@@ -14,11 +14,11 @@ import numpy as np
 
 from retrolux.device.errors import LogUnreadable
 from retrolux.device.jsonl import lines_of, objects
-from retrolux.device.tearing import LONGEST
 from retrolux.device.log import checked
 from retrolux.device.log_index import STRIDE, Index, Stale, block, index_of
 from retrolux.device.series import each_file, exists
 from retrolux.device.summaries import Summaries, Summary
+from retrolux.device.tearing import LONGEST
 
 Found = TypeVar("Found")
 Record = dict[str, Any]

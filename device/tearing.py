@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 BLOCK = 65536
 LONGEST = 2_000_000
-"""Bytes of a line at most, its newline included; a record has hundreds, a journal's event as many as a request's body."""
+"""Bytes of a line at most, its newline included; a record has hundreds, a journal's event as many as a request."""
 _CONTROL = re.compile(r"[\x01-\x1f]")  # which no JSON line has
 _INSIDE = bytes(range(0x80, 0xC0))  # of a character of UTF-8, but for its first byte
 

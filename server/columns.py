@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from retrolux.device.jsonl import objects
-from retrolux.device.tearing import LONGEST
 from retrolux.device.log import checked
 from retrolux.device.series import each_file, size
+from retrolux.device.tearing import LONGEST
 from retrolux.models.errors import BadData
 from retrolux.models.gathering import Gathering
 

@@ -118,7 +118,7 @@ class Connection(HTTPChannel):
     def held(self) -> int:
         """Bytes of it that wait here."""
         waiting = [each for each in (self.request, *self.requests) if each is not None]
-        return int(self.total_outbufs_len) + sum(r.header_bytes_received + r.body_bytes_received for r in waiting)
+        return sum((int(r.header_bytes_received + r.body_bytes_received) for r in waiting), int(self.total_outbufs_len))
 
     @property
     def is_waited_for(self) -> bool:

@@ -8,6 +8,9 @@ from retrolux.server.errors import BadArgument
 from retrolux.server.readings import mean_counts
 from retrolux.server.station import Station
 
+LONGEST = 900
+"""Seconds of integration that playbacks may take together: so long nobody else can measure undisturbed."""
+
 
 def play_back(
     station: Station,
@@ -32,7 +35,7 @@ def play_back(
     Raises
     ------
     BadArgument
-        When the instrument has other inputs.
+        When the instrument has other inputs, or it would take too long.
     DeviceError
     """
     names = station.instrument.inputs
@@ -40,6 +43,11 @@ def play_back(
         raise BadArgument(
             f"{station.config.device} has the inputs {', '.join(names)}.",
             f"Play back answers of models of these inputs, not {', '.join(inputs)}.",
+        )
+    if playbacks * station.settings.exposure.seconds > LONGEST:
+        raise BadArgument(
+            f"{playbacks} playbacks of {station.settings.exposure.seconds:.3g} s each take more than {LONGEST} s.",
+            "Ask for fewer, or shorten the exposure in [sensor].",
         )
     duties, readings = [inputs[name] for name in names], []
     with station.activity.doing("measuring") as say:

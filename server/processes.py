@@ -7,7 +7,7 @@ standard input is a pipe whose closing it waits for.
 import json
 import os
 import signal
-import subprocess
+import subprocess  # nosec B404 - starts this interpreter alone
 import sys
 import threading
 import time
@@ -46,7 +46,7 @@ class Process:
         ends = [Pipe() for _ in range(pipes)]
         self._pipes = [ours for ours, _ in ends]
         theirs = [end.fileno() for _, end in ends]
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter
+        self._process = subprocess.Popen(  # noqa: S603 # nosec B603 - this interpreter
             [sys.executable, "-P", "-m", PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,

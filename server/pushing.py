@@ -68,7 +68,7 @@ class Target:
             f"{self.url}/v1/models/{method}?{urlencode(query)}", content, headers | self._headers, method="PUT"
         )
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 - as above
+            with urllib.request.urlopen(request, timeout=SECONDS) as answer:  # noqa: S310 # nosec B310 - as above
                 found: dict[str, Any] = json.loads(answer.read(LARGEST_ANSWER))
                 return found
         except urllib.error.HTTPError as error:

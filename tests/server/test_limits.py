@@ -6,9 +6,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from retrolux.server import jobs as queues
+from retrolux.server.config import Sensor
+from retrolux.server.errors import BadArgument
 from retrolux.server.http import OPERATIONS
 from retrolux.server.jobs import Jobs
 from retrolux.server.laboratory import Laboratory
+from retrolux.server.playback import play_back
 
 DUTIES = {"R": 0, "G": 0, "B": 0}
 TOO_MUCH = [
@@ -67,6 +70,13 @@ def unbounded(schema: Any, definitions: dict[str, Any], where: str) -> list[str]
 def test_everything_in_a_request_has_a_bound(form: Any) -> None:
     schema = form.model_json_schema()
     assert unbounded(schema, schema.get("$defs", {}), form.__name__) == []
+
+
+def test_playbacks_of_hours_are_refused(laboratory: Laboratory, jobs: Jobs) -> None:
+    laboratory.config = laboratory.config.model_copy(update={"sensor": Sensor(atime=255, astep=65534)})
+    with pytest.raises(BadArgument, match="take more than 900 s"):
+        play_back(laboratory, DUTIES, {"515nm": 1}, 20)
+    assert not laboratory.log_path.exists() or not laboratory.log_path.read_bytes()
 
 
 def test_jobs_that_wait_are_bounded(client: FlaskClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
