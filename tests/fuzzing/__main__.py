@@ -1,7 +1,7 @@
 """Feed a parser inputs that libFuzzer finds: ``time python -m tests.fuzzing log -runs=1000000``.
 
-Needs ``pip install atheris``. It ends with the input, kept as ``crash-…`` in the working folder, where one raises what is
-no error of ours, takes more than a second, or brings the process beyond 200 MB over what the libraries take; else it
+Needs ``pip install atheris``. It ends with the input, kept as ``crash-…`` in the working folder, where one raises what
+is no error of ours, takes more than a second, or brings the process beyond 200 MB over what libraries take; else it
 prints how many were tried and the most memory that there was.
 """
 
