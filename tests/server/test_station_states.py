@@ -25,6 +25,10 @@ DUTIES = st.tuples(*3 * [st.floats(0, 1)])
 BAD = st.sampled_from([(2.0, 0.0, 0.0), (float("nan"), 0.0, 0.0), (0.0, 0.0), (0.0, 0.0, 0.0, 0.0)])
 
 
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 class Life(RuleBasedStateMachine):
     """What was acknowledged, and which jobs should be called what, beside a station that lives through it."""
 
@@ -38,13 +42,16 @@ class Life(RuleBasedStateMachine):
         self.interrupted: set[str] = set()
         self.process = 0
         self.patches = [
-            mock.patch.object(journal, "this_process", lambda: str(self.process)),
+            mock.patch.object(journal, "this_process", self._name),
             mock.patch.object(journal, "runs", lambda by: by == str(self.process)),
         ]
         for patch in self.patches:
             patch.start()
-        self.open_before = len(os.listdir("/proc/self/fd"))
+        self.open_before = open_files()
         self._start()
+
+    def _name(self) -> str:
+        return str(self.process)
 
     def _start(self) -> None:
         self.process += 1
@@ -57,7 +64,7 @@ class Life(RuleBasedStateMachine):
         self.jobs.close()
         for _, thread in list(self.jobs._lines.values()):
             thread.join()
-        assert len(os.listdir("/proc/self/fd")) == self.open_before
+        assert open_files() == self.open_before
 
     @rule(duties=DUTIES)
     def measure(self, duties: tuple[float, ...]) -> None:
@@ -72,9 +79,9 @@ class Life(RuleBasedStateMachine):
     def fail(self, number: int) -> None:
         """The disk does not take a line."""
         _ = self.station.recorder
-        with mock.patch.object(os, "fdatasync", side_effect=OSError(number, os.strerror(number))):
-            with pytest.raises(DeviceError):
-                self.station.measure((0.5, 0.5, 0.5), ["515nm"])
+        broken = mock.patch.object(os, "fdatasync", side_effect=OSError(number, os.strerror(number)))
+        with broken, pytest.raises(DeviceError):
+            self.station.measure((0.5, 0.5, 0.5), ["515nm"])
 
     @rule(fails=st.booleans())
     def work(self, fails: bool) -> None:
