@@ -14,13 +14,18 @@ import sys
 from collections.abc import Mapping
 from typing import TextIO
 
-PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
+WARNING = 4
+"""Priority of an event that a terminal is not told of, where whoever asked is told anyway."""
+PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, WARNING), (logging.INFO, 6))
 LONGEST = 8000  # characters of a value: the journal tears lines of more than 48 KB apart
 _WORD = re.compile(r"[\w.:/+@%~-]+", re.ASCII)
 
 
 class Logfmt(logging.Formatter):
-    """Writes ``<4>event=… key=value``; a record's own fields stand in its ``fields``."""
+    """Writes ``<4>event=… key=value``; a record's own fields stand in its ``fields``.
+
+    So may a ``priority``, where it is another than the level's.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; whatever it is made of, it is one."""
@@ -31,7 +36,9 @@ class Logfmt(logging.Formatter):
             fields = {"event": "message", "logger": record.name, "message": record.getMessage()}
         if record.exc_info and record.exc_info[0] is not None:
             fields |= {"error": record.exc_info[0].__name__, "traceback": self.formatException(record.exc_info)}
-        return f"<{_priority(record.levelno)}>" + " ".join(f"{key}={_value(value)}" for key, value in fields.items())
+        return f"<{getattr(record, 'priority', _priority(record.levelno))}>" + " ".join(
+            f"{key}={_value(value)}" for key, value in fields.items()
+        )
 
 
 def _priority(level: int) -> int:

@@ -12,6 +12,7 @@ from retrolux.device import host
 from retrolux.device.errors import DeviceError, LogUnwritable
 from retrolux.device.findings import Finding, State, from_error, good, is_healthy, skipped
 from retrolux.server.errors import NotReady
+from retrolux.server.lines import WARNING
 
 _logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class Readiness:
         for old, new in zip(before, self._found, strict=True):
             if new.state is State.BAD and old.seen != new.seen:
                 fields = {"event": "not-ready", "check": new.name, "detail": new.seen}
-                _logger.warning("not ready: %s", new.seen, extra={"fields": fields})
+                _logger.info("not ready: %s", new.seen, extra={"fields": fields, "priority": WARNING})
             elif old.state is State.BAD and new.state is not State.BAD:
                 _logger.info("ready", extra={"fields": {"check": new.name}})
 

@@ -25,6 +25,7 @@ from retrolux.server.activity import Activity
 from retrolux.server.calibrations import Calibrations
 from retrolux.server.config import Config
 from retrolux.server.journal import Journal
+from retrolux.server.lines import WARNING
 
 _logger = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Station:
             if error.status >= FAILURE and error.type != self._failing:
                 self._failing = error.type
                 fields = {"event": "fault", "error": error.type, "detail": error.cause}
-                _logger.warning("no reading: %s", error.cause, extra={"fields": fields})
+                _logger.info("no reading: %s", error.cause, extra={"fields": fields, "priority": WARNING})
             raise
         if self._failing is not None:
             _logger.info("recovered", extra={"fields": {"error": self._failing}})
