@@ -303,9 +303,9 @@ def create_app(
     for rule in app.url_map.iter_rules("GET /api"):
         (rule.methods or set()).discard("HEAD")  # or a HEAD would measure
     app.add_url_rule("/openapi.json", "openapi", lambda: _answer(_description()))
+    observing.register(app, metrics)  # first: who is refused is counted, too
     strangers.register(app, [laboratory.config.serve.host, *laboratory.config.serve.names])
     problems.register(app)
-    observing.register(app, metrics)
     return app
 
 
