@@ -1,4 +1,4 @@
-"""Trees that crash XGBoost, which is C++, or claim to be huge: the process that tries them may end, this one does not."""
+"""Trees that crash XGBoost, which is C++, or claim to be huge: the process that tries them may end, no other."""
 
 import json
 from pathlib import Path
