@@ -20,6 +20,7 @@ from retrolux.server.errors import BadConfiguration
 from retrolux.server.places import find_config
 
 LARGEST = 100_000  # bytes of the file
+LONGEST = 1_000  # of a line: names in names without end take tomllib a time that grows with their square
 
 
 def default_state(env: Mapping[str, str] = os.environ) -> Path:
@@ -219,6 +220,8 @@ def _table(path: Path) -> dict[str, Any]:
         content = file.read(LARGEST + 1)
     if len(content) > LARGEST:
         raise ValueError(f"it is larger than {LARGEST} bytes")
+    if any(len(line) > LONGEST for line in content.split(b"\n")):
+        raise ValueError(f"a line of it is longer than {LONGEST} bytes")
     return tomllib.loads(content.decode().replace("\r\n", "\n"))
 
 

@@ -5,6 +5,7 @@ is no error of ours, takes more than a second, or brings the process beyond 200 
 prints how many were tried and the most memory that there was.
 """
 
+import logging
 import resource
 import sys
 import tempfile
@@ -20,6 +21,7 @@ MEGABYTES = 200
 
 def main() -> None:
     """Run one target."""
+    logging.disable()  # of a million logs, what is said of each
     name, *options = sys.argv[1:]
     parse = TARGETS[name]
     for seed in seeds(name):

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import logging
 from collections.abc import Callable
 from functools import cache
 from io import BytesIO
@@ -41,7 +40,6 @@ gain_ratios = { "64" = 0.5 }
 
 def log(data: bytes) -> None:
     """Read a log."""
-    logging.disable()
     is_torn(data)
     with contextlib.suppress(LogUnreadable):
         for number, record in objects(PLACE, lines_of(BytesIO(data))):

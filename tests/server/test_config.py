@@ -80,3 +80,12 @@ def test_a_name_that_is_none_is_answered_with_those_that_are(tmp_path: Path, ent
     path.write_text(entry)
     with pytest.raises(BadConfiguration, match=re.escape(said)):
         load_config(path)
+
+
+def test_names_in_names_without_end_are_refused_before_they_are_read(tmp_path):
+    place = tmp_path / "retrolux.toml"
+    place.write_text("a" + ".a" * 40_000 + " = 1\n")
+    with pytest.raises(BadConfiguration, match="a line of it is longer than 1000 bytes"):
+        load_config(place)
+    place.write_text("# " + "a" * 990 + '\ndevice = "sim:1"\n')
+    assert load_config(place).device == "sim:1"
