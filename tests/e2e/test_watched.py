@@ -196,7 +196,7 @@ def test_a_deadlock_is_seen(what: str, told: Told, deadlocked: "subprocess.Popen
         host, port = url.split(":")
         for _ in range(8 if what == "threads" else 0):
             asking.append(ending.enter_context(socket.create_connection((host, int(port)))))
-            asking[-1].sendall(b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+            asking[-1].sendall(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n")
         if what == "lock":
             server.send_signal(signal.SIGUSR1)
         told.silence()
