@@ -11,6 +11,7 @@ from retrolux.device.errors import BadInput
 from retrolux.device.measurement import Exposure
 from retrolux.device.settings import check_exposure
 from retrolux.server.errors import BadConfiguration
+from retrolux.server.stamp import Stamp, stamped
 
 
 class Calibrations:
@@ -26,7 +27,7 @@ class Calibrations:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._known: tuple[tuple[int, ...] | None, dict[str, Any]] = (None, {})
+        self._known: tuple[Stamp | None, dict[str, Any]] = (None, {})
 
     def of(self, device: str) -> dict[str, Any]:
         """Return what is stored of a device; empty where nothing is. Raises BadConfiguration."""
@@ -73,17 +74,10 @@ class Calibrations:
 
     def _read(self) -> dict[str, Any]:
         """Return the file's content, read once as long as it is the same."""
-        stamp = self._stamp()
+        stamp = stamped(self.path)
         if stamp is None or stamp != self._known[0]:
             self._known = stamp, self._content()
         return self._known[1]
-
-    def _stamp(self) -> tuple[int, ...] | None:
-        try:
-            status = self.path.stat()
-        except OSError:
-            return None
-        return status.st_size, status.st_mtime_ns, status.st_ino
 
     def _content(self) -> dict[str, Any]:
         try:

@@ -13,12 +13,12 @@ from retrolux.models.model import Model
 from retrolux.models.sittings import PAUSE
 from retrolux.models.state_space import Told
 from retrolux.server.readings import GainRatios
+from retrolux.server.stamp import Stamp, stamped
 from retrolux.server.surroundings import AFTER, LATEST, recent, told
 
 MOST = 8
 """Answers that are kept: a few models, a log or two."""
 
-Stamp = tuple[int, int, int]
 Record = Mapping[str, Any]
 
 
@@ -103,15 +103,6 @@ def _until(records: list[dict[str, Any]], when: float) -> float:
     times = [r["time"] for r in records if isinstance(r.get("time"), int | float)]
     changes = (time + change for time in times for change in (-PAUSE, 0.0, AFTER, PAUSE))
     return min((change for change in changes if change > when), default=math.inf)
-
-
-def stamped(log: Path) -> Stamp | None:
-    """Return size, time of the last change and inode, taken before the file is read: what changes later is seen."""
-    try:
-        status = log.stat()
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _keep(where: OrderedDict[Any, Any], key: object, value: object) -> None:

@@ -14,8 +14,8 @@ from retrolux.models.model import Model
 from retrolux.server.columns import device_of
 from retrolux.server.errors import MixedDevices
 from retrolux.server.laboratory import Laboratory
-from retrolux.server.latest import Stamp, stamped
 from retrolux.server.readings import is_of, to_dataset
+from retrolux.server.stamp import Stamp, stamped
 
 MOST = 20_000
 """Readings that are caught up with at once; where more are missing a fit is the better way."""

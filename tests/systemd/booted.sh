@@ -44,7 +44,7 @@ boot() {
     systemd-nspawn --quiet --boot --directory="$root" --machine="retrolux-$$" --register=no --keep-unit \
         --resolv-conf=copy-host --console=pipe $binds > "$folder/boot.log" 2>&1 < /dev/null &
     container=$!
-    until leader=$(pgrep -P "$container") && [ -S "/proc/$leader/root/run/systemd/private" ]; do
+    until leader=$(pgrep -P "$container") && inside test -S /run/systemd/private 2> /dev/null; do
         kill -0 "$container" || { cat "$folder/boot.log"; exit 1; }
         sleep 0.2
     done
@@ -63,9 +63,9 @@ boot
 inside systemctl --version | sed -n 1p
 
 say "install.sh, as on a board"
-inside mkdir -p /root/retrolux
-git -C "$source" ls-files -z | tar -C "$source" --null --files-from=- -c | inside tar -C /root/retrolux -x
-inside sh /root/retrolux/systemd/install.sh --device sim --slim --no-start > "$folder/install.log" 2>&1 ||
+inside mkdir -p /srv/retrolux
+git -C "$source" ls-files -z | tar -C "$source" --null --files-from=- -c | inside tar -C /srv/retrolux -x
+inside sh /srv/retrolux/systemd/install.sh --device sim --slim --no-start > "$folder/install.log" 2>&1 ||
     { tail -20 "$folder/install.log"; exit 1; }
 
 say "boot again, with a light that was left on"

@@ -46,14 +46,14 @@ done
 inside() { chroot "$root" /usr/bin/env -C / PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 "$@"; }
 expect() { [ "$2" = "$3" ] || { echo "$1 is '$2', and should be '$3'"; exit 1; }; }
 
-inside rm -rf /root/retrolux
-inside mkdir -p /root/retrolux
-git -C "$source" ls-files -z | tar -C "$source" --null --files-from=- -c | inside tar -C /root/retrolux -x
+inside rm -rf /srv/retrolux
+inside mkdir -p /srv/retrolux
+git -C "$source" ls-files -z | tar -C "$source" --null --files-from=- -c | inside tar -C /srv/retrolux -x
 inside uname -m
 inside python3 --version
 
 install() {
-    inside sh /root/retrolux/systemd/install.sh "$@" > "$folder/install.log" 2>&1 || { tail -20 "$folder/install.log"; exit 1; }
+    inside sh /srv/retrolux/systemd/install.sh "$@" > "$folder/install.log" 2>&1 || { tail -20 "$folder/install.log"; exit 1; }
 }
 
 inside rm -rf /opt/retrolux

@@ -9,14 +9,14 @@ from tests.systemd.test_booted import STATE, ask, files, inside, shown, until
 
 pytestmark = pytest.mark.booted
 
-SOURCE, BROKEN = "/root/retrolux", "/root/broken"
+SOURCE, BROKEN = "/srv/retrolux", "/srv/broken"
 
 
 def install(source: str, *options: str) -> "subprocess.CompletedProcess[str]":
     """Run the installer of a checkout in the container, and return how it ended."""
     words = " ".join(("sh", f"{source}/systemd/install.sh", *options))
-    ended = inside("sh", "-c", f"{words} > /root/said 2>&1; echo $?")
-    return subprocess.CompletedProcess(words, int(ended.splitlines()[-1]), stdout=inside("cat", "/root/said"))
+    ended = inside("sh", "-c", f"{words} > /srv/said 2>&1; echo $?")
+    return subprocess.CompletedProcess(words, int(ended.splitlines()[-1]), stdout=inside("cat", "/srv/said"))
 
 
 def in_use() -> str:
