@@ -130,6 +130,7 @@ class Process:
             elif still >= STILL_SECONDS:
                 self._stood_still = True
                 self._process.kill()
+                break  # what it takes to be gone is no work
         return line.recv_bytes()
 
     def _spent(self) -> float:
